@@ -1,0 +1,96 @@
+# Enxerto. `make help` lists what there is; nothing is done twice.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3.11
+DEVICE ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
+RECIPE ?= recipes/quickstart.yaml
+BASE   ?= smollm2-135m-instruct-awq
+SUITE  ?= recipes/evals/quickstart.yaml
+MODELS ?= base,support
+ARGS   ?=
+
+BIN    := .venv/bin
+STAMP  := .venv/.installed-$(DEVICE)
+DEV    := .venv/.installed-dev
+SYSTEM := .venv/.installed-system
+SOURCES := data finetune serve tests bench
+UV     := $(BIN)/uv
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+##@ Use
+.PHONY: help quickstart train serve eval base
+help: ## show this
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+quickstart: $(STAMP) ## everything once, small: base, training, serving, evaluation (RESTART=1 begins again)
+	@$(BIN)/python -m bench.quickstart $(if $(RESTART),--restart)
+
+train: $(STAMP) ## train RECIPE=recipes/x.yaml into an adapter folder
+	@$(BIN)/finetune train $(RECIPE) $(ARGS)
+
+serve: $(STAMP) ## registry and Chat Completions endpoint over BASE=name
+	@$(BIN)/serve up --base $(BASE) $(ARGS)
+
+eval: $(STAMP) ## ask the served MODELS=base,support the questions of SUITE=recipes/evals/x.yaml
+	@$(BIN)/finetune eval $(SUITE) --models $(MODELS) $(ARGS)
+
+base: $(STAMP) ## build, download or link BASE=name|folder|owner/repo@revision
+	@$(BIN)/finetune base $(BASE)
+
+##@ Set up
+.PHONY: setup lock samples clean
+setup: $(STAMP) ## install everything pinned for DEVICE=cpu|gpu (found by itself)
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \
+	  { echo "error: $(PYTHON) is not Python 3.11 or 3.12; give one with make PYTHON=..." >&2; exit 2; }
+	@echo "making .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+
+$(STAMP): requirements/$(DEVICE).txt pyproject.toml | $(UV)
+	@echo "installing requirements/$(DEVICE).txt (some minutes on a slow network)"
+	@sh requirements/install.sh $(BIN)/python requirements/$(DEVICE).txt $(DEVICE)
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(DEV): requirements/dev.txt $(STAMP)
+	@echo "installing requirements/dev.txt"
+	@sh requirements/install.sh $(BIN)/python requirements/dev.txt $(DEVICE)
+	@touch $@
+
+# The report's page is tested in a real browser.
+$(SYSTEM): requirements/debian.txt | $(UV)
+	@sh requirements/system.sh
+	@touch $@
+
+lock: $(UV) ## resolve pyproject.toml again into requirements/*.txt
+	@sh requirements/lock.sh $(UV)
+
+samples: $(STAMP) ## write data/samples/ again with its generator (same bytes every time)
+	@$(BIN)/python -m data.generate
+
+clean: ## remove the environment and caches of this checkout; bases and registry stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+
+##@ Check
+.PHONY: check test test-slow format
+check: $(DEV) ## lint, format, strict types, layering, help text and README (seconds)
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check --quiet $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/check
+
+test: $(DEV) $(SYSTEM) check base ## all tests, with the real vLLM, AutoAWQ and training on the CPU
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(DEV) $(SYSTEM) base ## the same with larger numbers
+	@$(BIN)/python -m pytest -m "slow" $(ARGS)
+
+format: $(DEV) ## format the sources
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix $(SOURCES)

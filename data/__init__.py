@@ -1,0 +1,1 @@
+"""The shapes that trainer and server share: chat format, manifests, reports (pydantic only)."""

@@ -1,0 +1,62 @@
+"""`python -m data.generate [FOLDER]`: write the sample files and print what is in them."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from data.chat import Conversation
+from data.generate.files import sample_files
+
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+_CHARACTERS_A_TOKEN = 3.2
+Rows = list[Conversation]
+
+
+def line(conversation: Conversation) -> str:
+    """One conversation as OpenAI's fine-tuning format, with `id` and `category` in front."""
+    head = {"id": conversation.id, "category": conversation.category}
+    return json.dumps(head | conversation.plain(), ensure_ascii=False, separators=(",", ":"))
+
+
+def write(folder: Path) -> dict[str, Rows]:
+    """All sample files into `folder`, one conversation a line."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = sample_files()
+    for name, conversations in files.items():
+        text = "".join(line(conversation) + "\n" for conversation in conversations)
+        (folder / f"{name}.jsonl").write_bytes(text.encode())
+    return files
+
+
+def summary(files: dict[str, Rows]) -> Table:
+    """Conversations by category and file, tool names shown, kilobytes, and roughly the tokens of each."""
+    counts = {name: Counter(row.category or "" for row in rows) for name, rows in files.items()}
+    table = Table("", *files)
+    for category in sorted(set().union(*counts.values())):
+        table.add_row(category, *(str(count[category]) for count in counts.values()))
+    table.add_section()
+    for title, measure in _MEASURES.items():
+        table.add_row(title, *(str(measure(rows)) for rows in files.values()))
+    return table
+
+
+def _size(rows: Rows) -> int:
+    return sum(len(line(row).encode()) + 1 for row in rows)
+
+
+_MEASURES: dict[str, Callable[[Rows], int]] = {
+    "conversations": len,
+    "tool names": lambda rows: len({tool.function.name for row in rows for tool in row.tools}),
+    "kB": lambda rows: _size(rows) // 1000,
+    "tokens each, about": lambda rows: int(_size(rows) / len(rows) / _CHARACTERS_A_TOKEN),
+}
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else SAMPLES
+    Console().print(summary(write(folder)))

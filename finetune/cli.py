@@ -1,0 +1,68 @@
+"""`finetune`: bases, recipes, training and evaluation. Nothing heavy is imported before it is needed."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from data.errors import UserError
+
+app = typer.Typer(
+    help="From a recipe to a LoRA adapter on an AWQ base, and its evaluation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def base(
+    name: Annotated[str, typer.Argument(help="A name of recipes/bases.yaml, a folder, or owner/repo@rev.")],
+) -> None:
+    """Build, download or link a base, once."""
+    from finetune.base.resolve import resolve
+
+    resolve(name, lambda text: print(text, file=sys.stderr))
+
+
+@app.command()
+def train(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]) -> None:
+    """Train the adapter that a recipe describes."""
+    from finetune import recipe as recipes
+    from finetune.train import train as run
+
+    run(recipes.load(recipe))
+
+
+@app.command("eval")
+def evaluate(
+    suite: Annotated[Path, typer.Argument(help="The suite, a YAML file.")],
+    models: Annotated[
+        str, typer.Option(help="Names to ask, separated by commas; `base` is the endpoint's base.")
+    ],
+    url: Annotated[str, typer.Option(envvar="ENXERTO_URL", help="The endpoint.")] = "http://127.0.0.1:8321",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the report; runs/eval/<suite> by default.")
+    ] = None,
+) -> None:
+    """Ask a served endpoint the questions of a suite, and write report.json and report.html."""
+    from finetune.eval.command import evaluate as run
+
+    run(suite, [name.strip() for name in models.split(",")], url, out or Path("runs/eval") / suite.stem)
+
+
+def main() -> None:
+    """The console script: a person's mistake is one message and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

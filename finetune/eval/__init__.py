@@ -1,0 +1,1 @@
+"""Evaluation: a suite of questions, asked of any OpenAI-compatible endpoint, scored and reported."""

@@ -1,0 +1,52 @@
+"""The journal: one JSON line a reply, written as it comes, so that a killed run loses nothing."""
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from finetune.eval.ask import Reply
+
+
+class Journal:
+    """Replies by key. A half-written last line, left by a kill, is dropped and asked again."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._known: dict[str, Reply] = {}
+        whole = 0
+        if path.exists():
+            for line in path.read_bytes().splitlines(keepends=True):
+                if not line.endswith(b"\n") or not self._remember(line):
+                    break
+                whole += len(line)
+        self._file = path.open("ab")
+        # Without this the next line would be glued to the torn one.
+        self._file.truncate(whole)
+
+    def _remember(self, line: bytes) -> bool:
+        try:
+            record = json.loads(line)
+            self._known[record["key"]] = Reply.model_validate(record["reply"])
+        except (ValueError, KeyError, TypeError, ValidationError):
+            return False
+        return True
+
+    def get(self, key: str) -> Reply | None:
+        return self._known.get(key)
+
+    def add(self, key: str, model: str, task: str, sample: str, reply: Reply) -> None:
+        """Keep a reply; `model`, `task` and `sample` are there for people who read the file."""
+        record = {
+            "key": key,
+            "model": model,
+            "task": task,
+            "id": sample,
+            "reply": reply.model_dump(mode="json", exclude_defaults=True),
+        }
+        self._file.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
+        self._file.flush()
+        self._known[key] = reply
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,111 @@
+"""Asks every question of every model, many at a time, and keeps each reply as soon as it is there."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from data.errors import UserError
+from data.report import Served
+from finetune.eval import ask
+from finetune.eval.ask import Reply
+from finetune.eval.endpoint import Endpoint
+from finetune.eval.journal import Journal
+from finetune.eval.questions import Question
+from finetune.eval.suite import Suite
+
+
+@dataclass
+class Replies:
+    """`of` gives a model's reply to a question; `reused` were in the journal already."""
+
+    by_place: dict[tuple[str, str, str], Reply]
+    reused: int = 0
+
+    def of(self, question: Question, model: str) -> Reply:
+        return self.by_place[question.task, question.id, model]
+
+
+@dataclass(frozen=True)
+class _Job:
+    question: Question
+    served: Served
+    bodies: list[dict[str, Any]]
+    key: str
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        return self.question.task, self.question.id, self.served.name
+
+
+async def run(
+    endpoint: Endpoint, suite: Suite, questions: list[Question], models: list[Served], journal: Journal
+) -> Replies:
+    """All replies. UserError when the endpoint goes away: what was answered stays in the journal."""
+    replies = Replies({})
+    waiting: list[_Job] = []
+    # Models take turns, so that all of them meet the same load.
+    for question in questions:
+        for served in models:
+            bodies = ask.requests(question, served, suite)
+            job = _Job(question, served, bodies, ask.key(bodies, served, endpoint.url))
+            if known := journal.get(job.key):
+                replies.by_place[job.place] = known
+                replies.reused += 1
+            else:
+                waiting.append(job)
+    with _progress() as bar:
+        bars = _bars(bar, suite, questions, models, waiting)
+        jobs = iter(waiting)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(suite.concurrency, len(waiting))):
+                    group.create_task(_work(jobs, endpoint, journal, replies, bar, bars))
+        except* UserError as problems:
+            raise UserError(
+                f"{problems.exceptions[0]}\n{len(replies.by_place)} of {len(questions) * len(models)} "
+                "answers are kept; run the same command again to go on from there."
+            ) from None
+    return replies
+
+
+async def _work(
+    jobs: Iterator[_Job],
+    endpoint: Endpoint,
+    journal: Journal,
+    replies: Replies,
+    bar: Progress,
+    bars: dict[str, TaskID],
+) -> None:
+    """Takes jobs until none is left; all workers share the iterator."""
+    for job in jobs:
+        reply = await ask.ask(endpoint, job.question, job.served, job.bodies)
+        if reply.failure is None:
+            journal.add(job.key, job.served.name, job.question.task, job.question.id, reply)
+        replies.by_place[job.place] = reply
+        bar.advance(bars[job.question.task])
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(28),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _bars(
+    bar: Progress, suite: Suite, questions: list[Question], models: list[Served], waiting: list[_Job]
+) -> dict[str, TaskID]:
+    """One line a task; what the journal already holds counts as done."""
+    bars = {}
+    for task in suite.tasks:
+        total = len(models) * sum(question.task == task.name for question in questions)
+        left = sum(job.question.task == task.name for job in waiting)
+        bars[task.name] = bar.add_task(task.name, total=total, completed=total - left)
+    return bars

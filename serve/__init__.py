@@ -1,0 +1,1 @@
+"""The adapter registry and the Chat Completions endpoint over one AWQ base."""

@@ -1,0 +1,1 @@
+"""The engine behind the routes: vLLM in this process, seen only through `protocol.Engine`."""

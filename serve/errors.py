@@ -1,0 +1,99 @@
+"""How mistakes leave the server: always OpenAI's error object, with a `code` that stays."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from data.errors import UserError
+from serve.registry.records import AliasMoved, NotServable, UnknownAdapter, UnknownUpload, UploadBusy
+
+_ANSWERS: dict[type[UserError], tuple[int, str]] = {
+    UnknownAdapter: (404, "model_not_found"),
+    AliasMoved: (409, "alias_moved"),
+    NotServable: (409, "adapter_not_servable"),
+    UnknownUpload: (404, "upload_not_found"),
+    UploadBusy: (409, "upload_busy"),
+    UserError: (400, "invalid_request"),
+}
+"""Status and code of the errors that know nothing of HTTP; the first class that fits answers."""
+
+
+class ApiError(UserError):
+    """A UserError that knows its HTTP answer; `param` is the field of the request at fault."""
+
+    def __init__(
+        self,
+        message: str,
+        status: int = 400,
+        code: str = "invalid_request",
+        param: str | None = None,
+        type: str = "invalid_request_error",
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.param = param
+        self.type = type
+
+    def body(self) -> dict[str, dict[str, str | None]]:
+        """OpenAI's error object."""
+        return {"error": {"message": str(self), "type": self.type, "param": self.param, "code": self.code}}
+
+
+def install(app: FastAPI) -> None:
+    """Give the app one answer for each kind of exception, so that no handler needs a try."""
+    app.add_exception_handler(UserError, _user_error)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _no_such_route)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def answer(error: UserError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Any UserError as an HTTP answer."""
+    if isinstance(error, ApiError):
+        known = error
+    else:
+        status, code = next(entry for kind, entry in _ANSWERS.items() if isinstance(error, kind))
+        known = ApiError(str(error), status, code)
+    return JSONResponse(known.body(), known.status, headers=headers)
+
+
+async def _user_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, UserError)
+    return answer(error)
+
+
+async def _malformed(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    # The first part says body, path or query: no part of the name that a client wrote.
+    param = ".".join(str(part) for part in first["loc"][1:])
+    message = f"{param or 'The request'}: {first['msg']}."
+    return answer(ApiError(message, code="invalid_request", param=param or None))
+
+
+async def _no_such_route(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    phrase = HTTPStatus(error.status_code).phrase
+    message = f"{phrase}: {request.method} {request.url.path} is no route of this server; see /openapi.json."
+    if error.status_code not in (404, 405):
+        message = str(error.detail)
+    return answer(ApiError(message, status=error.status_code, code=code), error.headers)
+
+
+async def _gone(_: Request, __: Exception) -> JSONResponse:
+    # Nobody reads this; without it every client that hangs up would fill the log with a traceback.
+    return answer(ApiError("The client closed the connection.", code="client_disconnected"))
+
+
+async def _unexpected(_: Request, __: Exception) -> JSONResponse:
+    # Starlette raises the exception again once this is sent, and the HTTP server logs its traceback.
+    message = "The server failed on this request; its log says why."
+    return answer(ApiError(message, status=500, code="internal_error", type="server_error"))

@@ -1,0 +1,149 @@
+"""`serve up`: from a base's folder to a server that answers, and cleanly down again."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from rich.console import Console
+
+from data.errors import UserError
+from data.home import base_folder, home, registry_folder
+from data.manifest import read_base
+from serve.settings import Settings
+
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""The highest ranks that vLLM can be built for."""
+
+
+def up(
+    host: str = "127.0.0.1",
+    port: int = 8321,
+    base: str = "smollm2-135m-instruct-awq",
+    max_loras: int = Settings.max_loras,
+    max_lora_rank: int = Settings.max_lora_rank,
+    max_model_len: int | None = None,
+) -> None:
+    """Serve `base` (a built base's name, or a folder with a base.json) until Ctrl-C or SIGTERM."""
+    if max_lora_rank not in RANKS:
+        raise UserError(f"--max-lora-rank {max_lora_rank} is not possible; choose one of {RANKS}.")
+    folder = base_folder(base) if (base_folder(base) / "base.json").is_file() else Path(base)
+    if not folder.is_dir():
+        raise UserError(
+            f"there is no base {base!r}; make it with `make base BASE={base}`, or give its folder."
+        )
+    settings = Settings(
+        base=read_base(folder),
+        folder=folder.resolve(),
+        host=host,
+        port=port,
+        max_loras=max_loras,
+        max_lora_rank=max_lora_rank,
+        max_model_len=max_model_len,
+    )
+    with _listener(host, port) as listener, _log_file(port) as (log, terminal):
+        try:
+            asyncio.run(_serve(settings, listener, log, terminal))
+        except KeyboardInterrupt:
+            terminal.print("stopped")
+
+
+async def _serve(settings: Settings, listener: socket.socket, log: Path, terminal: Console) -> None:
+    server = _Server(uvicorn.Config(_no_app, log_config=None, timeout_graceful_shutdown=30))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, server.stop)
+    terminal.print(f"starting vLLM on {settings.base.name}; its log is {log}")
+    began = time.monotonic()
+
+    # Heavy, and only now: a mistake in the arguments was said long before.
+    from serve.app import create_app
+    from serve.engine.vllm import VllmEngine
+    from serve.lifecycle import Lifecycle
+    from serve.registry.registry import Registry
+
+    engine = VllmEngine(settings)
+    lifecycle = Lifecycle(engine)
+    try:
+        await engine.start()
+        registry = Registry(registry_folder(), settings.base, settings.max_lora_rank)
+        server.config.app = create_app(settings, registry, engine, lifecycle)
+        terminal.print(f"engine ready in {time.monotonic() - began:.0f} s")
+        terminal.print(f"serving on {settings.url}, for example:\n{_example(settings)}")
+        await server.serve(sockets=[listener])
+    except Exception as error:
+        logging.getLogger(__name__).exception("the server failed")
+        terminal.print(f"the server failed ({type(error).__name__}); its log says why: {log}")
+        raise SystemExit(1) from None
+    finally:
+        terminal.print("stopping")
+        await lifecycle.close()
+        await engine.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with the signals left to this module: they must also end a start that is under way."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self, _number: int, _frame: FrameType | None) -> None:
+        if not self.started:
+            raise KeyboardInterrupt
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+async def _no_app(*_: Any) -> None:
+    """uvicorn wants an app before there is an engine to make one."""
+
+
+@contextmanager
+def _listener(host: str, port: int) -> Iterator[socket.socket]:
+    """The bound socket: a port in use is found before minutes go into the engine."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise UserError(
+                f"cannot listen on {host}:{port} ({error.strerror}); stop what is there, or choose another "
+                "port with --port."
+            ) from None
+        yield listener
+
+
+@contextmanager
+def _log_file(port: int) -> Iterator[tuple[Path, Console]]:
+    """Send what this process and its children print to a file; the console still reaches the terminal."""
+    path = home() / "logs" / f"serve-{port}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with path.open("w") as log, os.fdopen(os.dup(1), "w") as terminal:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        try:
+            yield path, Console(file=terminal, highlight=False, markup=False, soft_wrap=True)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for kept, number in zip(saved, (1, 2), strict=True):
+                os.dup2(kept, number)
+                os.close(kept)
+
+
+def _example(settings: Settings) -> str:
+    question = f'{{"model": "{settings.base.name}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+    return f"  curl {settings.url}/v1/chat/completions -H 'content-type: application/json' -d '{question}'"

@@ -1,0 +1,70 @@
+"""`adapter_config.json` as this server allows it: plain LoRA, nothing that changes the base or runs code."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from data.errors import UserError
+from data.manifest import first_error
+from serve.registry import strict_json
+
+MAX_ALPHA = 65_504
+"""The largest float16: scaling by more overflows wherever rank is 1."""
+
+_WITHOUT_EFFECT = {
+    "auto_mapping", "exclude_modules", "layers_to_transform", "layers_pattern", "modules_to_save",
+    "rank_pattern", "alpha_pattern", "layer_replication", "trainable_token_indices", "target_parameters",
+    "use_dora", "use_qalora", "use_bdlora", "lora_bias", "ensure_weight_tying", "fan_in_fan_out",
+    "alora_invocation_tokens", "megatron_config", "loftq_config", "eva_config", "corda_config",
+    "lora_ga_config", "velora_config", "monteclora_config", "arrow_config", "kasa_config",
+}  # fmt: skip
+"""PEFT's settings that must be off: vLLM does not implement them, or ignores them and answers wrongly."""
+
+ModuleName = Annotated[str, Field(max_length=256)]
+"""Compared with the base's modules as it stands, never as a pattern."""
+
+
+class LoraConfig(BaseModel):
+    """What a plain LoRA says of itself; the weights add `lora_alpha / r * B @ A` to each target module."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    peft_type: Literal["LORA"]
+    r: int = Field(ge=1, le=512)
+    lora_alpha: float = Field(gt=0, le=MAX_ALPHA)
+    target_modules: list[ModuleName] = Field(min_length=1, max_length=4096)
+    bias: Literal["none"] = "none"
+    use_rslora: bool = False
+    init_lora_weights: bool = True
+    """True or False; the names of other starts (PiSSA, OLoRA) stand for a changed base."""
+    task_type: Literal["CAUSAL_LM"] | None = None
+    # For people and for training; serving reads none of these.
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    inference_mode: bool = True
+    base_model_name_or_path: str | None = None
+    revision: str | None = None
+    peft_version: str | None = None
+    megatron_core: str | None = None
+    qalora_group_size: int | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _extensions_are_off(cls, config: Any) -> Any:
+        if not isinstance(config, dict):
+            return config
+        for name in sorted(_WITHOUT_EFFECT & config.keys()):
+            value = config[name]
+            if value is not None and value is not False and value not in ([], {}):
+                raise ValueError(f"{name} is set, and this server runs plain LoRA alone")
+        return {name: value for name, value in config.items() if name not in _WITHOUT_EFFECT}
+
+
+def parse(data: bytes) -> LoraConfig:
+    """The config; UserError with its first mistake."""
+    try:
+        return LoraConfig.model_validate(strict_json.parse(data))
+    except ValidationError as error:
+        why = first_error(error)
+    except ValueError as error:
+        why = str(error)
+    raise UserError(f"adapter_config.json is not a plain LoRA's ({why}); save the adapter with PEFT again.")

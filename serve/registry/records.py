@@ -1,0 +1,116 @@
+"""What the registry speaks of: a version, and the ways to name one."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from data.errors import UserError
+
+DEFAULT_ALIAS = "default"
+"""The alias that a bare adapter name means."""
+
+_NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
+_REFERENCE = re.compile(
+    rf"(?P<name>{_NAME})(?::(?P<alias>{_NAME})|@(?P<number>[1-9][0-9]{{0,8}})|@(?P<digest>sha256:[0-9a-f]{{64}}))?"
+)
+
+
+class UnknownAdapter(UserError):  # noqa: N818 - named for what was found, as callers say it
+    """Nothing in the registry has this name, alias, number or digest."""
+
+
+class AliasMoved(UserError):  # noqa: N818 - likewise
+    """A compare-and-swap found the alias at another version than the caller had seen."""
+
+
+class NotServable(UserError):  # noqa: N818 - likewise
+    """The version exists, but it was made for another base or needs more room than this server has."""
+
+
+class UnknownUpload(UserError):  # noqa: N818 - likewise
+    """No upload has this id: it was never made, is committed, or was left too long."""
+
+
+class UploadBusy(UserError):  # noqa: N818 - likewise
+    """The upload is being committed by another request."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One immutable version of an adapter; `folder` holds its files, read-only, for the engine.
+
+    `digest` is `sha256:<hex>` over the digests of the files, `number` counts from 1 within the adapter,
+    `rank` is the LoRA rank, `created` is in UTC.
+    """
+
+    name: str
+    number: int
+    digest: str
+    rank: int
+    base_fingerprint: str
+    folder: Path
+    created: datetime
+
+    @property
+    def reference(self) -> str:
+        """The name that always means this version, as in `support@3`."""
+        return f"{self.name}@{self.number}"
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A name with all of its versions, oldest first, and where its aliases point (alias -> number)."""
+
+    name: str
+    versions: tuple[Version, ...]
+    aliases: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Move:
+    """One entry of an alias's history: at `time` it went from version `previous` (None: new) to `number`.
+
+    `sequence` grows with every move in the registry and is never used twice.
+    """
+
+    sequence: int
+    alias: str
+    previous: int | None
+    number: int
+    time: datetime
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A parsed adapter name; exactly one of `alias`, `number` and `digest` is set."""
+
+    name: str
+    alias: str | None = None
+    number: int | None = None
+    digest: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Reference":
+        """`support`, `support:canary`, `support@3` or `support@sha256:<hex>`; UserError otherwise."""
+        match = _REFERENCE.fullmatch(text)
+        if match is None:
+            raise UserError(
+                f"{text[:100]!r} names no adapter; write NAME, NAME:ALIAS, NAME@NUMBER or NAME@sha256:HEX "
+                "with names of lower case letters, digits, '.', '_' and '-'."
+            )
+        if number := match["number"]:
+            return cls(match["name"], number=int(number))
+        if digest := match["digest"]:
+            return cls(match["name"], digest=digest)
+        return cls(match["name"], alias=match["alias"] or DEFAULT_ALIAS)
+
+
+def checked_name(text: str, what: str = "adapter name") -> str:
+    """`text` again when it may name an adapter or an alias; UserError otherwise."""
+    if re.fullmatch(_NAME, text) is None:
+        raise UserError(
+            f"{what} {text[:100]!r} is not allowed; use 1 to 63 lower case letters, digits, '.', '_' "
+            "and '-', the first a letter or digit."
+        )
+    return text

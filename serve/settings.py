@@ -1,0 +1,35 @@
+"""What one server is started with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.manifest import BaseManifest
+
+BASE_ALIASES = ("casperhansen-mistral-small-24b-instruct-2501-awq",)
+"""Other names of the base, which clients written for a hosted endpoint send as `model`."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`folder` holds the base's checkpoint, tokenizer and template, and `base` is its `base.json`.
+
+    `max_loras` adapters are in the engine at a time, with ranks up to `max_lora_rank`. `max_model_len` is
+    in tokens, prompt and answer together; None means what the base was made for.
+    """
+
+    base: BaseManifest
+    folder: Path
+    host: str = "127.0.0.1"
+    port: int = 8321
+    max_loras: int = 4
+    max_lora_rank: int = 32
+    max_model_len: int | None = None
+    body_limit: int = 4 * 2**20
+    """Bytes of a chat request."""
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def names_base(self, model: str) -> bool:
+        return model == self.base.name or model in BASE_ALIASES

@@ -1,0 +1,79 @@
+"""What tests of several packages share: the embedded base, and one real server for the whole session."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from data.home import base_folder
+from data.manifest import BaseManifest, read_base
+
+# A hub that cannot be reached must not be asked.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+BASE = "smollm2-135m-instruct-awq"
+MAX_LORAS = 2
+START_SECONDS = 400
+"""A loaded machine of 2 cores needs a multiple of the 20 s that an idle one does."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `serve up` with `MAX_LORAS` slots and a registry of its own."""
+
+    url: str
+    base: BaseManifest
+    folder: Path
+    log: Path
+
+
+@pytest.fixture(scope="session")
+def base() -> Path:
+    """The folder of the embedded base, which `make test` builds before the tests."""
+    folder = base_folder(BASE)
+    assert (folder / "base.json").is_file(), f"run `make base BASE={BASE}` first"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The real server on the real base, over HTTP, as a user starts it."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "bases").mkdir()
+    (home / "bases" / BASE).symlink_to(base.resolve())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "serve", "up", "--port", str(port), "--max-loras", str(MAX_LORAS)]
+    command += ["--max-model-len", "2048"]
+    process = subprocess.Popen(command, env=os.environ | {"ENXERTO_HOME": str(home)})
+    running = Server(f"http://127.0.0.1:{port}", read_base(base), base, home / "logs" / f"serve-{port}.log")
+    try:
+        _wait_until_ready(process, running)
+        yield running
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(timeout=60) == 0, "the server did not stop cleanly"
+        finally:
+            process.kill()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], server: Server) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            if httpx.get(f"{server.url}/health").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.5)
+    log = server.log.read_text() if server.log.is_file() else "it wrote no log"
+    pytest.fail(f"the server did not start (exit code {process.poll()}); its log ends:\n{log[-4000:]}")

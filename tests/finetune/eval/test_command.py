@@ -1,0 +1,247 @@
+"""The whole command against an endpoint that obeys the real protocol."""
+
+import json
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from data.errors import UserError
+from data.report import EvalReport, read_report
+from finetune.eval.command import evaluate
+from tests.finetune.eval.conftest import DIGEST
+from tests.finetune.eval.endpoint import BASE, FINGERPRINT, Fake, call, logprob, tokens_of, words
+
+Edit = Callable[[str, str], None]
+OUT = Path("out")
+MODELS = ["base", "support"]
+# Per model: 4 tool questions, 2 requests for each of 2 perplexities, 1 chat prompt.
+REQUESTS = 2 * (4 + 2 * 2 + 1)
+
+
+def run(suite: Path, fake: Fake, models: list[str] | None = None) -> EvalReport:
+    return evaluate(suite, models or MODELS, fake.url, OUT)
+
+
+def test_base_and_adapter_side_by_side(suite: Path, fake: Fake) -> None:
+    report = run(suite, fake)
+    base, support = report.metric("base", "calls"), report.metric("support", "calls")
+    assert base is not None and support is not None
+    # The base only talks: right in the one case where no call is wanted; the adapter always calls.
+    assert (base.value, base.n, base.unscored) == (0.25, 4, 0)
+    assert (support.value, support.n, support.unscored) == (0.75, 4, 0)
+    by_category = {metric.category: metric.value for metric in report.metrics if metric.model == "support"}
+    assert by_category["single"] == by_category["far"] == 1
+    assert by_category["none"] == 0
+    difference = report.difference("support", "calls")
+    assert difference is not None and (difference.value, difference.against, difference.n) == (0.5, "base", 4)
+    assert read_report(OUT / "report.json") == report
+    assert (OUT / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_perplexity_counts_the_tokens_of_the_answer_alone(suite: Path, fake: Fake) -> None:
+    report = run(suite, fake)
+    answers = [tokens_of("It is odd."), tokens_of("It is even, and the first prime.")]
+    nats = [-sum(map(logprob, tokens)) for tokens in answers]
+    metric = report.metric("support", "plain")
+    assert metric is not None
+    assert metric.value == pytest.approx(math.exp(sum(nats) / sum(map(len, answers))))
+    results = [sample.results["base"] for sample in report.samples if sample.task == "plain"]
+    assert [result.scored_tokens for result in results] == [len(tokens) for tokens in answers]
+    ratio = report.difference("support", "plain")
+    assert ratio is not None and ratio.value == pytest.approx(1)
+
+
+def test_an_adapter_is_pinned_to_the_digest_that_answered_first(suite: Path, fake: Fake) -> None:
+    report = run(suite, fake)
+    assert {body["model"] for body in fake.questions()} == {BASE, f"support@{DIGEST}"}
+    base, support = report.models
+    assert base.is_base and (base.model, base.fingerprint) == (BASE, FINGERPRINT)
+    assert not support.is_base
+    assert support.adapter is not None and support.adapter.digest == DIGEST
+
+
+def test_an_answer_by_another_adapter_stops_the_evaluation(suite: Path, fake: Fake) -> None:
+    fake.wrong_adapter = True
+    with pytest.raises(UserError, match="judged under a wrong name"):
+        run(suite, fake)
+    assert not (OUT / "report.json").exists()
+
+
+def test_the_settings_of_the_suite_reach_the_endpoint(suite: Path, fake: Fake) -> None:
+    run(suite, fake)
+    asked = [body for body in fake.questions() if "prompt_logprobs" not in body]
+    assert {(body["temperature"], body["max_tokens"], body["seed"]) for body in asked} == {(0, 40, 3)}
+    assert sum("tools" in body for body in asked) == 2 * 4
+    assert len(fake.questions()) == REQUESTS
+    assert fake.most_busy <= 4
+
+
+def test_questions_are_asked_at_the_same_time_up_to_the_bound(suite: Path, fake: Fake) -> None:
+    fake.delay_s = 0.1
+    run(suite, fake)
+    assert fake.most_busy == 4
+
+
+def test_a_stopped_run_goes_on_without_asking_twice(suite: Path, fake: Fake) -> None:
+    first = run(suite, fake)
+    journal = OUT / "answers.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 14
+    # As a kill leaves it: eight whole lines and half of the ninth.
+    journal.write_bytes(b"".join(lines[:8]) + lines[8][: len(lines[8]) // 2])
+    fake.asked.clear()
+    second = run(suite, fake)
+    missing = [json.loads(line) for line in lines[8:]]
+    expected = sum(2 if record["task"] == "plain" else 1 for record in missing)
+    assert len(fake.questions()) == expected
+    assert second.reused == 8
+    assert second.metrics == first.metrics
+    assert len({json.loads(line)["key"] for line in journal.read_bytes().splitlines()}) == 14
+
+    fake.asked.clear()
+    assert run(suite, fake).reused == 14
+    assert fake.questions() == []
+
+
+def test_a_run_killed_in_the_middle_goes_on(suite: Path, fake: Fake) -> None:
+    fake.delay_s = 0.15
+    program = "import sys, pathlib as p; from finetune.eval.command import evaluate as e; "
+    program += "e(p.Path(sys.argv[1]), ['base', 'support'], sys.argv[2], p.Path('out'))"
+    journal = OUT / "answers.jsonl"
+    with subprocess.Popen([sys.executable, "-c", program, str(suite), fake.url]) as process:
+        while not (journal.exists() and journal.stat().st_size):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    kept = journal.read_bytes().count(b"\n")
+    assert 0 < kept < 14 and not (OUT / "report.json").exists()
+    fake.delay_s = 0
+    report = run(suite, fake)
+    assert report.reused == kept
+    # Only what was under way when it was killed, at most `concurrency` questions, was asked again.
+    assert len(fake.questions()) <= REQUESTS + 2 * 4
+
+
+def test_another_version_of_an_adapter_is_asked_anew(suite: Path, fake: Fake) -> None:
+    run(suite, fake)
+    fake.asked.clear()
+    fake.adapters["support"] = "sha256:" + "b" * 64
+    assert run(suite, fake).reused == 7
+    assert len(fake.questions()) == REQUESTS // 2
+
+
+def test_a_busy_endpoint_is_asked_again(suite: Path, fake: Fake) -> None:
+    fake.failures = [503, 429]
+    report = run(suite, fake)
+    assert all(metric.unscored == 0 for metric in report.metrics)
+
+
+def test_what_cannot_be_answered_is_unscored_and_asked_again_next_time(suite: Path, fake: Fake) -> None:
+    fake.logprobs = False
+    report = run(suite, fake)
+    metric = report.metric("base", "plain")
+    assert metric is not None
+    assert (metric.value, metric.n, metric.unscored) == (None, 0, 2)
+    why = {sample.results["base"].why for sample in report.samples if sample.task == "plain"}
+    assert why == {"the endpoint returns no prompt_logprobs, which perplexity is measured with"}
+    assert "could not be scored" in (OUT / "report.html").read_text(encoding="utf-8")
+
+    fake.logprobs = True
+    again = run(suite, fake)
+    metric = again.metric("base", "plain")
+    assert metric is not None and (metric.n, metric.unscored) == (2, 0)
+
+
+def test_a_prompt_that_the_answer_changes_has_no_likelihood(suite: Path, fake: Fake) -> None:
+    fake.shifty = True
+    report = run(suite, fake)
+    metric = report.metric("base", "plain")
+    assert metric is not None and (metric.n, metric.unscored) == (0, 2)
+
+
+def test_a_refused_question_counts_neither_as_right_nor_as_wrong(
+    suite: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = fake._answer
+
+    def refuse(body: dict[str, object]) -> object:
+        return answer({**body, "model": "gone"} if "Quito" in str(body["messages"]) else body)
+
+    monkeypatch.setattr(fake, "_answer", refuse)
+    report = run(suite, fake)
+    metric, difference = report.metric("support", "calls"), report.difference("support", "calls")
+    assert metric is not None and difference is not None
+    assert (metric.value, metric.n, metric.unscored) == (pytest.approx(2 / 3), 3, 1)
+    assert difference.n == 3
+
+
+def test_an_answer_that_is_too_slow_is_unscored(suite: Path, fake: Fake, edit: Edit) -> None:
+    edit("name: little", "name: little\ntimeout_s: 0.3")
+    fake.delay_s, fake.slow = 2, "Quito"
+    report = run(suite, fake, ["base"])
+    unscored = [sample.results["base"].why for sample in report.samples if "Quito" in str(sample.messages)]
+    assert unscored == ["no answer within the suite's timeout_s"]
+    metric = report.metric("base", "calls")
+    assert metric is not None and (metric.n, metric.unscored) == (3, 1)
+
+
+def test_an_unknown_model_gets_the_endpoints_own_hint(suite: Path, fake: Fake) -> None:
+    with pytest.raises(UserError, match=r"'suport'.*did you mean 'support'"):
+        run(suite, fake, ["base", "suport"])
+
+
+def test_a_model_is_named_once(suite: Path, fake: Fake) -> None:
+    with pytest.raises(UserError, match="'base' is named twice"):
+        run(suite, fake, ["base", "base"])
+
+
+def test_nobody_at_the_address(suite: Path) -> None:
+    with pytest.raises(UserError, match=r"nobody answers at http://127\.0\.0\.1:9 .*serve up"):
+        evaluate(suite, MODELS, "http://127.0.0.1:9", OUT)
+
+
+def test_the_address_may_end_in_v1(suite: Path, fake: Fake) -> None:
+    assert evaluate(suite, ["base"], fake.url + "/v1/", OUT).endpoint == fake.url
+
+
+def test_an_endpoint_that_goes_away_keeps_what_it_answered(
+    suite: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = httpx.AsyncHTTPTransport.handle_async_request
+    sent = 0
+
+    async def die(self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        nonlocal sent
+        sent += 1
+        if sent > 10:
+            raise httpx.ConnectError("connection refused", request=request)
+        return await send(self, request)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", die)
+        with pytest.raises(UserError, match=r"(?s)nobody answers.*of 14 answers are kept; run the same"):
+            run(suite, fake)
+    kept = len((OUT / "answers.jsonl").read_bytes().splitlines())
+    assert 0 < kept < 14
+    assert run(suite, fake).reused == kept
+
+
+def test_the_table_says_what_was_measured(
+    suite: Path, fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(suite, fake)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "75.0%" in told and "perplexity" in told and "out/report.html" in told
+
+
+def test_a_hallucinated_function_is_counted(suite: Path, fake: Fake) -> None:
+    fake.reply = lambda adapter, text: call("sundial", "{}") if adapter else words("no")
+    report = run(suite, fake)
+    flags = [sample.results["support"].flags for sample in report.samples if sample.kind == "tools"]
+    assert flags == [["unknown_function"]] * 4

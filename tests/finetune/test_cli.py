@@ -1,0 +1,47 @@
+"""Bad input at the command line: one clear message, exit code 2, no traceback."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.finetune.test_train import write_recipe
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    command = [sys.executable, "-m", "finetune", *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return result.returncode, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"lora": {"rank": 8}}, "lora.rank: unknown key"),
+        ({"data": {"train": ["none.jsonl"]}}, "none.jsonl"),
+        ({"data": {"train": ["BROKEN"]}}, "broken.jsonl:2: "),
+        ({"base": "smollm2-135m-awq"}, "did you mean 'smollm2-135m-instruct-awq'?"),
+        ({"lora": {"targets": ["q_prj"]}}, "matches no module of this base"),
+        ({"data": {"train": ["data/samples/heldout_chat.jsonl"], "max_length": 16}}, "nothing to learn"),
+    ],
+)
+def test_bad_recipes(base: Path, tmp_path: Path, changes: dict[str, dict[str, object]], said: str) -> None:
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"messages": [{"role": "user", "content": "x"}]}\n{"messages": [}\n')
+    data = changes.get("data")
+    if isinstance(data, dict) and data["train"] == ["BROKEN"]:
+        data["train"] = [str(broken)]
+    code, error = run("train", write_recipe(tmp_path, **changes))
+    assert code == 2
+    assert said in error
+    assert "Traceback" not in error
+    assert error.startswith("error: ") or "error: " in error.splitlines()[-1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.jsonl", "recipe.yaml"]
+
+
+def test_a_base_that_is_no_awq_model(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    code, error = run("base", tmp_path)
+    assert code == 2
+    assert "is not an AWQ base" in error

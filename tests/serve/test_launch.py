@@ -1,0 +1,90 @@
+"""`serve up` before there is an engine, and the engine's process after its server is gone."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.serve.tiny import make_base
+
+
+def _up(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "serve", "up", *options]
+    environment = os.environ | {"ENXERTO_HOME": str(home)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+
+
+def test_a_port_in_use_is_said_before_the_engine_starts(tmp_path: Path) -> None:
+    base = make_base(tmp_path / "bases" / "tiny")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        for given in ("tiny", str(base.folder)):
+            began = time.monotonic()
+            ended = _up(tmp_path, "--base", given, "--port", port)
+            assert ended.returncode == 2
+            assert f"127.0.0.1:{port}" in ended.stderr
+            assert len(ended.stderr.splitlines()) == 1
+            assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--base", "absent"), "make base BASE=absent"),
+        (("--base", "tiny", "--max-lora-rank", "24"), "--max-lora-rank 24"),
+    ],
+)
+def test_what_cannot_be_served_is_one_sentence(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    make_base(tmp_path / "bases" / "tiny")
+    ended = _up(tmp_path, *options)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+SERVER_AND_ENGINE = """
+import multiprocessing, os, time
+from serve.engine import plugin
+
+def engine(ready):
+    plugin.follow_parent()
+    ready.send(os.getpgrp())
+    time.sleep(60)
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=engine, args=(there,))
+    process.start()
+    print(process.pid, here.recv(), flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_engine_dies_with_a_killed_server(tmp_path: Path) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(SERVER_AND_ENGINE)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        engine, group = map(int, server.stdout.readline().split())
+        assert group == engine, "Ctrl-C in the terminal must reach the server alone"
+        server.send_signal(signal.SIGKILL)
+    end = time.monotonic() + 10
+    while _alive(engine):
+        assert time.monotonic() < end, "the engine outlived its server"
+        time.sleep(0.05)
+
+
+def _alive(process: int) -> bool:
+    """Whether it runs; one that is dead and not yet collected does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False
