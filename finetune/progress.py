@@ -1,6 +1,5 @@
 """Calm progress: one line that moves on a terminal, one line a step elsewhere."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +14,8 @@ class Step(Protocol):
 
 
 @contextmanager
-def steps(title: str, total: int) -> Iterator[Step]:
+def steps(title: str, total: int, console: Console) -> Iterator[Step]:
     """Progress over `total` named steps; `step(text)` begins the next, `advance=False` renames this one."""
-    console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TimeElapsedColumn())
     started = time.monotonic()
     done = -1
@@ -30,7 +28,7 @@ def steps(title: str, total: int) -> Iterator[Step]:
                 done += 1
                 bar.update(task, completed=done)
                 if not console.is_terminal:
-                    print(f"[{time.monotonic() - started:4.0f} s] {text}", file=sys.stderr, flush=True)
+                    console.print(f"{time.monotonic() - started:4.0f} s  {text}", highlight=False)
             bar.update(task, description=f"{title}: {text}")
 
         yield step

@@ -5,7 +5,7 @@ set -eu
 python=$1 lock=$2 device=$3
 uv=$(dirname "$0")/../.venv/bin/uv
 [ -x "$uv" ] || uv=uv
-set -- pip install --quiet --python "$python" --no-deps --requirements "$lock"
+set -- pip install --quiet --compile-bytecode --python "$python" --no-deps --requirements "$lock"
 if [ "$device" = cpu ]; then
     # CPU builds of torch: from the folder that pip is told of, where there is one, else from PyTorch's own index.
     if [ -n "${PIP_FIND_LINKS:-}" ]; then

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from rich.console import Console
@@ -51,16 +50,13 @@ def up(
         max_model_len=max_model_len,
     )
     with _listener(host, port) as listener, _log_file(port) as (log, terminal):
-        try:
-            asyncio.run(_serve(settings, listener, log, terminal))
-        except KeyboardInterrupt:
-            terminal.print("stopped")
+        asyncio.run(_serve(settings, listener, log, terminal))
 
 
 async def _serve(settings: Settings, listener: socket.socket, log: Path, terminal: Console) -> None:
-    server = _Server(uvicorn.Config(_no_app, log_config=None, timeout_graceful_shutdown=30))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, server.stop)
+    # Until the server runs, Ctrl-C ends this process on the spot, as SIGTERM does, and the engine follows:
+    # vLLM waits for its engine in a call that would let no handler of Python's run.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     terminal.print(f"starting vLLM on {settings.base.name}; its log is {log}")
     began = time.monotonic()
 
@@ -75,7 +71,10 @@ async def _serve(settings: Settings, listener: socket.socket, log: Path, termina
     try:
         await engine.start()
         registry = Registry(registry_folder(), settings.base, settings.max_lora_rank)
-        server.config.app = create_app(settings, registry, engine, lifecycle)
+        app = create_app(settings, registry, engine, lifecycle)
+        server = _Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=30))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, server.stop)
         terminal.print(f"engine ready in {time.monotonic() - began:.0f} s")
         terminal.print(f"serving on {settings.url}, for example:\n{_example(settings)}")
         await server.serve(sockets=[listener])
@@ -90,21 +89,16 @@ async def _serve(settings: Settings, listener: socket.socket, log: Path, termina
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, with the signals left to this module: they must also end a start that is under way."""
+    """uvicorn, which would hand a signal on after its own shutdown, and so cut off the engine's."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     def stop(self, _number: int, _frame: FrameType | None) -> None:
-        if not self.started:
-            raise KeyboardInterrupt
+        """Let the answers under way end; the second time, do not wait for them."""
         self.force_exit = self.should_exit
         self.should_exit = True
-
-
-async def _no_app(*_: Any) -> None:
-    """uvicorn wants an app before there is an engine to make one."""
 
 
 @contextmanager

@@ -20,9 +20,10 @@ from finetune.base.catalogue import Build
 from finetune.base.identity import describe
 from finetune.base.resolve import Say, write_manifest
 from finetune.progress import Step, steps
+from finetune.quiet import quiet
 from finetune.render import Sample, TemplateRenderer
 
-CALIBRATION_ROWS, CALIBRATION_TOKENS = 16, 256
+CALIBRATION_ROWS, CALIBRATION_TOKENS = 8, 256
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -34,7 +35,7 @@ TOKENIZER_FILES = (
 def build(name: str, spec: Build, stage: Path, say: Say) -> None:
     """Fill `stage` with the finished base, or raise and leave it to be thrown away."""
     dense = stage / "dense"
-    with steps(f"building {name}", total=6) as step:
+    with quiet(_log()) as console, steps(f"building {name}", total=6, console=console) as step:
         gguf = _gguf(spec, step)
         step("dequantising the GGUF file to float32")
         model = _dense(gguf, dense, spec)
@@ -173,10 +174,16 @@ def _guard(name: str, stage: Path, heldout: list[Sample], before: float, limit: 
     return after
 
 
-def _run(command: list[str], what: str, watch: Callable[[str], None] | None = None) -> None:
-    """Run a program with its output in the log; UserError with its last line when it fails."""
+def _log() -> Path:
+    """Where everything goes that other programs and libraries print during a build."""
     log = home() / "logs" / "base.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    return log
+
+
+def _run(command: list[str], what: str, watch: Callable[[str], None] | None = None) -> None:
+    """Run a program with its output in the log; UserError with its last line when it fails."""
+    log = _log()
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": ""}
     with log.open("a", encoding="utf-8") as out:
         process = subprocess.Popen(

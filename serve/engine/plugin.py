@@ -1,10 +1,13 @@
 """What runs in every vLLM process of this environment, named by the `vllm.*_plugins` entry points."""
 
-import multiprocessing
 import os
+import select
 import signal
 import threading
-from multiprocessing.process import BaseProcess
+from contextlib import suppress
+
+SERVER = "ENXERTO_SERVER_PID"
+"""The environment variable in which a server tells the processes under it whom they serve."""
 
 
 def install_operators() -> None:
@@ -14,19 +17,21 @@ def install_operators() -> None:
     cpu_lora.install()
 
 
-def follow_parent() -> None:
-    """In a process that another one started: leave Ctrl-C to that one, and die when it dies.
+def follow_server() -> None:
+    """In a process under a server: leave Ctrl-C to the server, and die when it dies.
 
     The server lets its streams end before it stops the engine. And a killed server must not leave its
     engine behind, holding memory and cores: vLLM's engine does not watch for that. It is named as a
     platform plugin, and offers no platform, because vLLM calls those first of all, while it is imported:
     a general plugin comes after the engine has waited for a server that may be dead.
     """
-    if parent := multiprocessing.parent_process():
+    server = int(os.environ.get(SERVER, os.getpid()))
+    if server != os.getpid():
         os.setpgrp()
-        threading.Thread(target=_die_with, args=(parent,), daemon=True, name="die-with-parent").start()
+        threading.Thread(target=_die_with, args=(server,), daemon=True, name="die-with-server").start()
 
 
-def _die_with(parent: BaseProcess) -> None:
-    parent.join()
+def _die_with(server: int) -> None:
+    with suppress(ProcessLookupError):
+        select.select([os.pidfd_open(server)], [], [])
     os.kill(os.getpid(), signal.SIGKILL)

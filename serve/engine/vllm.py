@@ -5,7 +5,6 @@ parsing and streaming are vLLM's; its HTTP surface is left out.
 """
 
 import itertools
-import multiprocessing
 import os
 from argparse import Namespace
 from collections.abc import AsyncGenerator
@@ -26,6 +25,7 @@ from vllm.platforms import current_platform
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from data.manifest import first_error
+from serve.engine import plugin
 from serve.engine.protocol import Answer, served_name
 from serve.errors import ApiError
 from serve.registry.records import Version
@@ -63,9 +63,6 @@ class VllmEngine:
 
     async def close(self) -> None:
         await self._running.aclose()
-        # An interrupted start leaves its process, for which Python would wait at its end.
-        for process in multiprocessing.active_children():
-            process.kill()
 
     @property
     def healthy(self) -> bool:
@@ -122,7 +119,7 @@ def _api_error(answer: ErrorResponse) -> ApiError:
 
 def _set_environment() -> None:
     """What vLLM reads from the environment and hands down to its engine process."""
-    os.environ |= {"VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+    os.environ |= {"VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", plugin.SERVER: str(os.getpid())}
     if current_platform.is_cpu():
         # The model runs in the engine's process, not in a worker of its own: one process less to start
         # (20 s on 2 cores) and no copying between the two at every step. vLLM prefers a worker because

@@ -54,11 +54,12 @@ import multiprocessing, os, time
 from serve.engine import plugin
 
 def engine(ready):
-    plugin.follow_parent()
+    plugin.follow_server()
     ready.send(os.getpgrp())
     time.sleep(60)
 
 if __name__ == "__main__":
+    os.environ[plugin.SERVER] = str(os.getpid())
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=engine, args=(there,))
