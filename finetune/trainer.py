@@ -95,7 +95,9 @@ class Trainer(SFTTrainer):
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         unwrapped = self.accelerator.unwrap_model(model)
-        losses = token_losses(unwrapped, inputs["input_ids"], inputs["labels"])
+        # accelerate puts autocast around the model's own forward, which `token_losses` goes past.
+        with self.accelerator.autocast():
+            losses = token_losses(unwrapped, inputs["input_ids"], inputs["labels"])
         count = num_items_in_batch if num_items_in_batch is not None else max(losses.numel(), 1)
         loss = losses.sum() / count
         if not torch.isfinite(loss):

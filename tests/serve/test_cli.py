@@ -99,7 +99,11 @@ def test_ctrl_c_is_exit_code_130() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         process = subprocess.Popen(
-            [sys.executable, "-m", "serve", "ls", "--url", url], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "serve", "ls", "--url", url],
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell's background job inherits an ignored SIGINT; a person's terminal does not give that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         silent.accept()
         process.send_signal(signal.SIGINT)
