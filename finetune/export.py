@@ -1,7 +1,6 @@
 """The adapter folder: weights, config, manifest and model card."""
 
 import platform
-import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from data import digest
 from data.manifest import AdapterBase, AdapterManifest, BaseManifest, DatasetEntry, FileEntry
+from finetune.commit import commit
 from finetune.recipe import Recipe
 
 PACKAGES = ("torch", "transformers", "peft", "trl")
@@ -80,19 +80,7 @@ It is right on that base only, with the renderer it was trained with.
 def _code() -> dict[str, str]:
     return {
         "enxerto": version("enxerto"),
-        "commit": _commit(),
+        "commit": commit(),
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
     }
-
-
-def _commit() -> str:
-    """The checkout's commit, with `+` when the work tree differs from it; `unknown` outside a checkout."""
-    result = subprocess.run(
-        ["git", "describe", "--always", "--abbrev=40", "--dirty=+"],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parent,
-        check=False,
-    )
-    return result.stdout.strip() or "unknown"
