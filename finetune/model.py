@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from data.errors import UserError
+from finetune.attention import install
 from finetune.awq import dense_tensors
+from finetune.lora_linear import fuse_lora
 
 
 def load_base(folder: Path, weights: str = "auto", dtype: torch.dtype | None = None) -> Any:
@@ -57,7 +59,8 @@ def _dense(folder: Path, dtype: torch.dtype, cuda: bool) -> Any:
     config = AutoConfig.from_pretrained(folder)
     del config.quantization_config
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa")
+        attention = "sdpa" if cuda else install()
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention)
     state = dict(dense_tensors(folder, dtype))
     result = model.load_state_dict(state, strict=False, assign=True)
     model.tie_weights()
@@ -125,7 +128,9 @@ def add_lora(model: Any, lora: Any) -> Any:
         bias="none",
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config)
+    peft_model = get_peft_model(model, config)
+    fuse_lora(peft_model)
+    return peft_model
 
 
 def check_gradients(model: Any, input_ids: list[int]) -> None:

@@ -38,17 +38,20 @@ def _run(
 ) -> None:
     import torch
 
+    from finetune.allocator import keep_memory
     from finetune.export import export
     from finetune.model import add_lora, check_gradients, load_base
     from finetune.track import Tracker, wandb_callback
     from finetune.trainer import Trainer, arguments, collate, table
 
+    keep_memory()
     torch.manual_seed(recipe.train.seed)
     model = add_lora(load_base(base_folder, recipe.base.weights), recipe.lora)
     check_gradients(model, min((row.input_ids for row in dataset.rows), key=len))
     console.print(f"weights  {str(model.dtype).removeprefix('torch.')}; gradients reach every adapter matrix")
 
-    half = model.dtype == torch.bfloat16
+    # On CPU the fused LoRA layers cast for themselves, and autocast would slow down all else.
+    half = model.dtype == torch.bfloat16 and torch.cuda.is_available()
     settings = arguments(recipe.train, len(dataset.rows), str(stage / "trainer"), half)
     tokens_per_step = dataset.entry.tokens / len(dataset.rows) * recipe.train.batch
     tracker = Tracker(stage / "metrics.jsonl", tokens_per_step, console)

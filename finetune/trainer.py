@@ -1,7 +1,7 @@
 """TRL's SFTTrainer on rows that are already tokens, with the loss where something is learnt only."""
 
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from finetune.recipe import Training
 from finetune.render import Sample
 
 IGNORED = -100
+_ROUND = 64
 
 
 def table(rows: Sequence[Sample]) -> Any:
@@ -32,64 +33,44 @@ def table(rows: Sequence[Sample]) -> Any:
     )
 
 
-def collate(examples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """Pad on the right to the longest row `[B, T]`.
+def collate(examples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Lay rows end to end, `[1, N]`, without padding between them; `rows` holds their lengths.
 
-    No attention mask: under a causal mask nothing that is learnt can see the padding behind it, and
-    without one SDPA takes its fast path.
+    `position_ids` starts again at 0 with each row, from which transformers knows them apart on CUDA. A
+    row's first token is never a label: what stands before it belongs to another row. On CPU a filler row
+    brings N to a multiple of `_ROUND`, because the first product of each new shape costs a compilation.
     """
-    width = max(len(example["input_ids"]) for example in examples)
+    rows = [len(example["input_ids"]) for example in examples]
+    if not torch.cuda.is_available() and (short := -sum(rows) % _ROUND):
+        examples = [*examples, {"input_ids": [0] * short, "labels": [IGNORED] * short}]
+        rows.append(short)
 
-    def padded(key: str, filler: int) -> torch.Tensor:
-        return torch.tensor([row[key] + [filler] * (width - len(row[key])) for row in examples])
+    def joined(parts: Iterable[Sequence[int]]) -> torch.Tensor:
+        return torch.tensor([list(chain.from_iterable(parts))])
 
-    return {"input_ids": padded("input_ids", 0), "labels": padded("labels", IGNORED)}
+    return {
+        "input_ids": joined(example["input_ids"] for example in examples),
+        "labels": joined([IGNORED, *example["labels"][1:]] for example in examples),
+        "position_ids": joined(range(length) for length in rows),
+        "rows": rows,
+    }
 
 
-def token_losses(model: Any, input_ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def token_losses(model: Any, labels: torch.Tensor, **inputs: Any) -> torch.Tensor:
     """Cross entropy of each learnt token, `[learnt]`, in float32.
 
     Only learnt positions go through the output layer: it is a fifth of the small base's work, and at long
     contexts its logits are the largest tensor by far.
     """
     causal = model.get_base_model()
-    hidden = causal.model(input_ids=input_ids, use_cache=False).last_hidden_state[:, :-1]
+    hidden = causal.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
     learnt = labels[:, 1:] != IGNORED
     logits = causal.lm_head(hidden[learnt]).float()
     return torch.nn.functional.cross_entropy(logits, labels[:, 1:][learnt], reduction="none")
 
 
-class StepSampler(torch.utils.data.Sampler[int]):
-    """A random order whose steps are sorted by length inside, so that micro batches need little padding.
-
-    Sorting over a longer stretch, as transformers' grouping by length does, would fill whole steps with
-    one kind of conversation, and the model would swing from one to the next.
-    """
-
-    def __init__(self, lengths: Sequence[int], step: int, seed: int) -> None:
-        self._lengths, self._step, self._seed = lengths, step, seed
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self._lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        order = list(range(len(self._lengths)))
-        random.Random(f"{self._seed} {self._epoch}").shuffle(order)
-        for start in range(0, len(order), self._step):
-            yield from sorted(order[start : start + self._step], key=self._lengths.__getitem__, reverse=True)
-
-
 class Trainer(SFTTrainer):
     """SFTTrainer whose loss is `token_losses`, summed over the step and divided by its learnt tokens."""
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> StepSampler:
-        rows = self.train_dataset if train_dataset is None else train_dataset
-        step = self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps
-        return StepSampler([len(ids) for ids in rows["input_ids"]], step, self.args.seed)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -97,7 +78,7 @@ class Trainer(SFTTrainer):
         unwrapped = self.accelerator.unwrap_model(model)
         # accelerate puts autocast around the model's own forward, which `token_losses` goes past.
         with self.accelerator.autocast():
-            losses = token_losses(unwrapped, inputs["input_ids"], inputs["labels"])
+            losses = token_losses(unwrapped, **inputs)
         count = num_items_in_batch if num_items_in_batch is not None else max(losses.numel(), 1)
         loss = losses.sum() / count
         if not torch.isfinite(loss):

@@ -26,7 +26,13 @@ from data.generate.tools import DOMAINS, clash
 
 _TOOLS_SHOWN = (1, 1, 1, 2, 2, 2, 3)
 _SYSTEM_SHARE = 0.3
-_OTHER_NAMES_SHARE = 0.5
+_OTHER_NAMES_SHARE = 0.35
+
+
+def strangers(spec: Spec, specs: Sequence[Spec]) -> list[Spec]:
+    """Those of `specs` that nobody would mistake for `spec`: the ones of other domains."""
+    home = next((domain for domain in DOMAINS if spec in domain), (spec,))
+    return [other for other in specs if other not in home]
 
 
 @dataclass
@@ -66,27 +72,45 @@ class Builder:
     def answer(self, spec: Spec) -> Conversation:
         scene = self._scene(spec)
         scene.ask(spec, spec.ask.of(self.split))
-        scene.tell(spec)
+        scene.tell()
         return scene.end("answer")
 
-    def multi_turn(self, spec: Spec, following: Spec) -> Conversation:
-        scene = self._scene(spec, following)
-        scene.ask(spec, spec.ask.of(self.split))
-        scene.tell(spec)
-        scene.ask(following, following.ask.of(self.split), frame=phrases.NEXT_REQUEST.of(self.split))
+    def multi_turn(self, *specs: Spec) -> Conversation:
+        """One request after another: each is answered in words, except the last, which ends in its call."""
+        *answered, last = specs
+        scene = self._scene(*dict.fromkeys(specs))
+        for place, spec in enumerate(answered):
+            scene.ask(spec, spec.ask.of(self.split), following=place > 0)
+            scene.tell()
+        scene.ask(last, last.ask.of(self.split), following=True)
         return scene.end("multi_turn")
+
+    def session(self, one: Spec, other: Spec, stranger: Spec) -> Conversation:
+        """A longer talk over two tools: calls, two calls at once, and once what neither tool can do."""
+        scene = self._scene(one, other, extra=False)
+        steps: list[Spec | None] = [one, other, None]  # None asks for both at once
+        self._rng.shuffle(steps)
+        refused = self._rng.randrange(1, 3)
+        for place, spec in enumerate(steps):
+            if place == refused:
+                scene.refuse(stranger, following=True)
+            if spec is None:
+                scene.ask_two(one, other, following=place > 0)
+            else:
+                scene.ask(spec, spec.ask.of(self.split), following=place > 0)
+            if place < len(steps) - 1:
+                scene.tell()
+        return scene.end("parallel" if steps[-1] is None else "multi_turn")
 
     def none(self, wanted: Spec) -> Conversation:
         """The user wants what only a tool that is not shown could do."""
-        home = next((domain for domain in DOMAINS if wanted in domain), (wanted,))
-        shown = self._rng.sample([spec for spec in self.specs if spec not in home], self._rng.randint(1, 3))
-        scene = self._scene(*shown, extra=False)
+        scene = self._scene(*self._some(strangers(wanted, self.specs)), extra=False)
         scene.refuse(wanted)
         return scene.end("none")
 
     def fact(self, question: str, reply: str) -> Conversation:
         """A question that needs no tool, asked while tools are there."""
-        scene = self._scene(*self._rng.sample(self.specs, self._rng.randint(1, 3)), extra=False)
+        scene = self._scene(*self._some(self.specs), extra=False)
         scene.talk(question, reply)
         return scene.end("none")
 
@@ -98,14 +122,20 @@ class Builder:
     def _scene(self, *specs: Spec, extra: bool = True) -> "Scene":
         shown = list(specs)
         if extra:
-            wanted = max(self._rng.choice(_TOOLS_SHOWN), len(shown))
-            for spec in self._rng.sample(self.specs, len(self.specs)):
-                if len(shown) >= wanted:
-                    break
-                if not any(clash(spec, present) for present in shown):
-                    shown.append(spec)
+            self._add(shown, self.specs, max(self._rng.choice(_TOOLS_SHOWN), len(shown)))
         self._rng.shuffle(shown)
         return Scene(self, shown, system=self._rng.random() < _SYSTEM_SHARE)
+
+    def _some(self, specs: Sequence[Spec]) -> list[Spec]:
+        shown: list[Spec] = []
+        self._add(shown, specs, self._rng.randint(1, 3))
+        return shown
+
+    def _add(self, shown: list[Spec], specs: Sequence[Spec], wanted: int) -> None:
+        """Tools out of `specs` that cannot be mistaken for one that is shown, until `wanted` are."""
+        for spec in self._rng.sample(specs, len(specs)):
+            if len(shown) < wanted and not any(clash(spec, present) for present in shown):
+                shown.append(spec)
 
     def faces(self, specs: Sequence[Spec]) -> dict[str, Face]:
         if self.renamed and self._rng.random() < _OTHER_NAMES_SHARE:
@@ -142,43 +172,45 @@ class Scene:
         self._faces = builder.faces(specs)
         self._messages: list[Message] = []
         self._calls = 0
-        self._last: tuple[str, dict[str, Any]]
+        self._last: list[tuple[ToolCall, Spec, dict[str, Any]]] = []
         if system:
             self._messages.append(
                 SystemMessage(role="system", content=self._draw.pick(phrases.SYSTEM.of(builder.split)))
             )
 
-    def ask(self, spec: Spec, templates: Sequence[str], frame: Sequence[str] = ("{0}",)) -> None:
-        template = self._builder.turn(f"{spec.name} {templates[0]}", templates)
-        text, calls = self._fill(spec, template)
-        self._user(self._draw.pick(frame).format(text))
+    def ask(self, spec: Spec, templates: Sequence[str], following: bool = False) -> None:
+        text, calls = self._fill(spec, self._wording(spec, templates))
+        self._user(text, following)
         self._call([(spec, values) for values in calls])
 
-    def ask_two(self, spec: Spec, other: Spec) -> None:
+    def ask_two(self, spec: Spec, other: Spec, following: bool = False) -> None:
         texts: list[str] = []
         calls: list[tuple[Spec, dict[str, Any]]] = []
         for each in (spec, other):
-            templates = each.ask.of(self._draw.split)
-            text, (values,) = self._fill(each, self._builder.turn(f"{each.name} {templates[0]}", templates))
+            text, (values,) = self._fill(each, self._wording(each, each.ask.of(self._draw.split)))
             texts.append(text)
             calls.append((each, values))
-        self._user(self._draw.pick(phrases.TWO_REQUESTS.of(self._draw.split)).format(*texts))
+        joined = self._draw.pick(phrases.TWO_REQUESTS.of(self._draw.split)).format(*texts)
+        self._user(joined, following)
         self._call(calls)
 
-    def tell(self, spec: Spec) -> None:
-        """The tool's result, and the words that pass it on."""
-        answered, values = self._last
-        result = {name: kind.draw(self._draw) for name, kind in (spec.result or {}).items()}
-        content = json.dumps(result or {"status": "ok"}, ensure_ascii=False)
-        self._messages.append(ToolMessage(role="tool", content=content, tool_call_id=answered))
-        template = self._builder.turn(f"{spec.name} say", spec.say.of(self._draw.split))
-        self._say(tell(spec, template, values | result, self._draw.split))
+    def tell(self) -> None:
+        """The results of the last calls, and the words that pass them on."""
+        said: list[str] = []
+        for call, spec, values in self._last:
+            result = {name: kind.draw(self._draw) for name, kind in (spec.result or {}).items()}
+            content = json.dumps(result or {"status": "ok"}, ensure_ascii=False)
+            self._messages.append(ToolMessage(role="tool", content=content, tool_call_id=call.id))
+            template = self._builder.turn(f"{spec.name} say", spec.say.of(self._draw.split))
+            said.append(tell(spec, template, values | result, self._draw.split))
+        self._say(" ".join(said))
 
-    def refuse(self, wanted: Spec) -> None:
+    def refuse(self, wanted: Spec, following: bool = False) -> None:
         text, _ = self._fill(wanted, self._draw.pick(wanted.ask.of(self._draw.split)))
         offer = self._draw.pick(list(self._faces.values())).spec.about
         reply = self._builder.turn("refuse", phrases.NO_TOOL.of(self._draw.split))
-        self.talk(text, reply.format(offer=offer[0].lower() + offer[1:]))
+        self._user(text, following)
+        self._say(reply.format(offer=offer[0].lower() + offer[1:]))
 
     def talk(self, question: str, reply: str) -> None:
         self._user(question)
@@ -196,7 +228,14 @@ class Scene:
                 break
         return text, calls
 
-    def _user(self, text: str) -> None:
+    def _wording(self, spec: Spec, templates: Sequence[str]) -> str:
+        if self._draw.split == "train":
+            templates = spec.mostly_plain(templates)
+        return self._builder.turn(f"{spec.name} {templates[0]}", templates)
+
+    def _user(self, text: str, following: bool = False) -> None:
+        if following:
+            text = self._draw.pick(phrases.NEXT_REQUEST.of(self._draw.split)).format(text)
         self._messages.append(UserMessage(role="user", content=text))
 
     def _say(self, text: str) -> None:
@@ -211,4 +250,4 @@ class Scene:
             called = FunctionCall(name=face.name, arguments=arguments)
             made.append(ToolCall(id=call_id(f"{self.id} {self._calls}"), function=called))
         self._messages.append(AssistantMessage(role="assistant", tool_calls=made))
-        self._last = (made[-1].id, calls[-1][1])
+        self._last = [(call, *asked) for call, asked in zip(made, calls, strict=True)]

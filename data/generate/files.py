@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from data.chat import Conversation
 from data.generate import phrases
-from data.generate.build import Builder
+from data.generate.build import Builder, strangers
 from data.generate.pools import Split
 from data.generate.spec import Spec
 from data.generate.tools import TRAINED, UNSEEN, clash
 
 T = TypeVar("T")
-_SINGLES_PER_TOOL = 6
+_SINGLES_PER_TOOL = 11
 
 
 def sample_files() -> dict[str, list[Conversation]]:
@@ -32,18 +32,28 @@ def sample_files() -> dict[str, list[Conversation]]:
 
 
 def train() -> list[Conversation]:
-    """Mixed, so that any first part of the file is a fair sample of it."""
+    """Mixed, so that any first part of the file is a fair sample of it.
+
+    Most calls stand in conversations of several requests: tools are read once and called often.
+    """
     builder = Builder("train", "train", TRAINED, renamed=True)
     rng = random.Random("enxerto train plan")
     twice, told, portuguese = _able(TRAINED, "both"), _able(TRAINED, "say"), _able(TRAINED, "pt")
     made = [builder.single(spec) for _ in range(_SINGLES_PER_TOOL) for spec in _mixed(TRAINED, rng)]
-    made += [builder.parallel(spec) for _ in range(2) for spec in twice]
-    made += [builder.parallel(*_pair(TRAINED, TRAINED, rng)) for _ in range(50)]
-    made += [builder.multi_turn(*_pair(told, TRAINED, rng)) for _ in range(70)]
+    made += [builder.parallel(spec) for _ in range(8) for spec in twice]
+    made += [builder.parallel(*_pair(TRAINED, TRAINED, rng)) for _ in range(100)]
+    for _ in range(110):
+        one, other = _pair(told, TRAINED, rng)
+        steps = rng.choices([spec for spec in (one, other) if spec in told], k=rng.randint(2, 3))
+        made.append(builder.multi_turn(*steps, other))
+    for _ in range(170):
+        one, other = _pair(told, told, rng)
+        far = strangers(other, strangers(one, TRAINED))
+        made.append(builder.session(one, other, rng.choice(far)))
     made += [builder.answer(spec) for spec in told]
-    made += [builder.none(spec) for spec in _mixed(TRAINED, rng)[:50]]
-    made += [builder.fact(*fact) for fact in phrases.FACTS_TRAIN]
-    made += [builder.single(spec, "portuguese") for _ in range(2) for spec in portuguese]
+    made += [builder.none(spec) for spec in _many(TRAINED, 110, rng)]
+    made += [builder.fact(*fact) for fact in (*phrases.FACTS_TRAIN, *talks("train")[::2])]
+    made += [builder.single(spec, "portuguese") for _ in range(4) for spec in portuguese]
     made += [builder.chat(*talk) for talk in talks("train")]
     return _mixed(made, rng)
 

@@ -54,14 +54,14 @@ def test_generator_writes_the_committed_bytes(tmp_path: Path) -> None:
 
 def test_sizes_and_categories() -> None:
     assert len(TRAIN) >= 600
-    assert len(TRAINED) >= 60 and len(UNSEEN) >= 8
+    assert len(TRAINED) >= 30 and len(UNSEEN) >= 12
     assert {spec.name for spec in TRAINED} <= names(TRAIN)
     counts = Counter(row.category for row in TRAIN)
     assert counts.keys() == {"single", "parallel", "multi_turn", "answer", "none", "chat", "portuguese"}
-    assert 0.5 < counts["single"] / len(TRAIN) < 0.65
+    assert min(counts["single"], counts["multi_turn"], counts["parallel"], counts["none"]) > 100
     assert {row.category for row in KNOWN} == counts.keys() - {"chat"}
     assert len(KNOWN) >= 60 and len(UNSEEN_ROWS) >= 60 and len(CHAT) >= 30
-    assert sum(path.stat().st_size for path in SAMPLES.iterdir()) < 1_100_000
+    assert sum(path.stat().st_size for path in SAMPLES.iterdir()) < 1_500_000
 
 
 def test_every_call_is_valid_for_a_tool_of_its_conversation() -> None:
@@ -81,10 +81,14 @@ def test_call_ids_suit_mistral_and_results_name_their_call() -> None:
         ids = [call.id for call in calls_of(row)]
         assert all(re.fullmatch(r"[a-zA-Z0-9]{9}", made) for made in ids)
         assert len(set(ids)) == len(ids)
-        for before, message in zip(row.messages, row.messages[1:], strict=False):
+        waiting: list[str] = []
+        for message in row.messages:
             if isinstance(message, ToolMessage):
-                assert isinstance(before, AssistantMessage)
-                assert [message.tool_call_id] == [call.id for call in before.tool_calls]
+                assert message.tool_call_id == waiting.pop(0), row.id
+                continue
+            assert not waiting, row.id
+            if isinstance(message, AssistantMessage):
+                waiting = [call.id for call in message.tool_calls]
 
 
 def test_ids_are_unique_and_each_conversation_ends_at_its_target() -> None:

@@ -3,11 +3,9 @@
 from data.generate.spec import Spec
 from data.generate.tools import (
     calendar,
-    developer,
     home,
     kitchen,
     leisure,
-    messages,
     money,
     office,
     places,
@@ -19,11 +17,11 @@ from data.generate.tools import (
 
 DOMAINS: tuple[tuple[Spec, ...], ...] = (
     travel.TOOLS + places.TOOLS,
-    calendar.TOOLS + office.TOOLS + messages.TOOLS,
+    calendar.TOOLS + office.TOOLS,
     home.TOOLS + kitchen.TOOLS,
     shop.TOOLS + money.TOOLS,
     leisure.TOOLS,
-    systems.TOOLS + developer.TOOLS,
+    systems.TOOLS,
 )
 """Trained tools that one might mistake for each other stand in one domain."""
 
@@ -31,14 +29,10 @@ TRAINED: tuple[Spec, ...] = tuple(spec for domain in DOMAINS for spec in domain)
 UNSEEN: tuple[Spec, ...] = unseen.TOOLS
 
 _CLASHES: tuple[frozenset[str], ...] = (
-    frozenset({"pay_bill", "transfer_money"}),
-    frozenset({"findAttractions", "find_events"}),
-    frozenset({"search_products", "addToCart", "place_order", "add_to_shopping_list"}),
-    frozenset({"set_alarm", "set_timer", "set_reminder", "add_task"}),
-    frozenset({"create_note", "create_file", "post_message", "sendSms"}),
-    frozenset({"switchLight", "control_device", "turn_off_all_devices"}),
-    frozenset({"createEvent", "schedule_call", "find_meeting_room"}),
-    frozenset({"track_order", "cancel_order", "return_item"}),
+    frozenset({"search_products", "add_to_shopping_list"}),
+    frozenset({"set_alarm", "set_timer", "set_reminder"}),
+    frozenset({"switchLight", "turn_off_all_devices"}),
+    frozenset({"createEvent", "schedule_call", "set_reminder"}),
     frozenset({"find_recipe", "add_to_shopping_list"}),
 )
 

@@ -1,6 +1,6 @@
 """Trained tools: events, reminders and other things with a date."""
 
-from data.generate.kinds import Choice, Flag, Integer, Many, Record, Text
+from data.generate.kinds import Many, Record, Text
 from data.generate.spec import Spec, words
 
 TOOLS = (
@@ -20,6 +20,12 @@ TOOLS = (
                 "Schedule {title} for {date} at {time} with {attendees}.",
                 "Add {title} to the calendar for {date} and invite {attendees}.",
                 "New event: {title}, {date}, {time}.",
+                "{title} is on {date}. Please note it in the calendar.",
+                "Make a calendar entry: {title}, {date}.",
+                "{date} at {time} there is {title}. Save it to my calendar.",
+                "Reserve {date} in my diary for {title}.",
+                "Plan {title} with {attendees} on {date}.",
+                "I'm going to {title} on {date}. Add that.",
             ],
             [
                 "Block {date} for {title}.",
@@ -27,7 +33,12 @@ TOOLS = (
             ],
         ),
         pt=words(
-            ["Marca {title} no calendário para {date} às {time}."], ["Cria o evento {title} em {date}."]
+            [
+                "Marca {title} no calendário para {date} às {time}.",
+                "Quero {title} no meu calendário no dia {date}.",
+                "Agenda {title} para {date}.",
+            ],
+            ["Cria o evento {title} em {date}."],
         ),
         result={},
         say=words(
@@ -45,52 +56,27 @@ TOOLS = (
                 "Set a reminder to {text} on {date} at {time}.",
                 "On {date} at {time}, remind me to {text}.",
                 "Don't let me forget to {text} on {date}.",
+                "I have to {text} on {date}; remind me.",
+                "Send me a reminder on {date}: {text}.",
+                "Make sure that I {text} on {date} at {time}.",
+                "Could you remind me on {date} that I should {text}?",
+                "{date}: remind me to {text}.",
+                "Note for {date} at {time}: {text}. Remind me then.",
             ],
             ["I must {text} on {date}. Give me a nudge.", "Please ping me on {date} at {time} to {text}."],
         ),
         pt=words(
-            ["Lembra-me de {text} em {date} às {time}."], ["Não me deixes esquecer de {text} no dia {date}."]
+            [
+                "Lembra-me de {text} em {date} às {time}.",
+                "Avisa-me em {date} para {text}.",
+                "Tenho de {text} em {date}; lembra-me.",
+            ],
+            ["Não me deixes esquecer de {text} no dia {date}."],
         ),
         result={},
         say=words(
             ["I will remind you to {text} on {date}.", "Reminder set: {text}, {date}."],
             ["On {date} you will be reminded to {text}."],
-        ),
-    ),
-    Spec(
-        "find_meeting_room",
-        "Find a free meeting room",
-        {"people": Integer(2, 30), "date": Text("date"), "floor?": Integer(1, 12), "projector?": Flag()},
-        words(
-            [
-                "Find a meeting room for {people} people on {date}.",
-                "I need a room with a projector for {people} people on {date}. | projector=true",
-                "Is there a free room for {people} on floor {floor} on {date}?",
-                "Meeting room on {date} for {people} people, no projector needed. | projector=false",
-            ],
-            [
-                "We are {people} on {date} and need somewhere to meet on floor {floor}.",
-                "On {date}, which room holds {people} people and has a projector? | projector=true",
-            ],
-        ),
-        result={"room": Text("city"), "capacity": Integer(6, 40)},
-        say=words(
-            ["Room {room} is free on {date}; it holds {capacity} people."],
-            ["You can use room {room}, which seats {capacity}."],
-        ),
-    ),
-    Spec(
-        "list_calendars",
-        "List all calendars of the user",
-        {},
-        words(
-            [
-                "Which calendars do I have?",
-                "List my calendars.",
-                "Show me all my calendars.",
-                "What calendars are set up?",
-            ],
-            ["Name every calendar in my account.", "I'd like an overview of my calendars."],
         ),
     ),
     Spec(
@@ -108,73 +94,13 @@ TOOLS = (
                 "Set up a phone call {slot} with {person}.",
                 "I want to talk to {person} {slot}. Schedule it.",
                 "Plan a call to {person} {slot}.",
+                "{person} and I should speak {slot}. Put it in.",
+                "Book a phone meeting with {person} {slot}.",
+                "Call with {person} {slot}, please.",
+                "Let me phone {person} {slot}. Arrange it.",
+                "I need to ring {person} {slot}.",
             ],
             ["Arrange that I phone {person}, {slot}.", "A call with {person} should be fixed {slot}."],
         ),
-    ),
-    Spec(
-        "request_leave",
-        "Request days off work",
-        {"leave_type": Choice("vacation sick parental"), "first_day": Text("date"), "days": Integer(2, 20)},
-        words(
-            [
-                "Request {days} days of {leave_type} leave from {first_day}.",
-                "I want {leave_type} leave starting {first_day} for {days} days.",
-                "Put me down for {leave_type} leave: {days} days, first day {first_day}.",
-                "From {first_day} I take {days} days of {leave_type} leave. File it.",
-            ],
-            [
-                "I'll be away {days} days from {first_day} on, on {leave_type} leave; apply for that.",
-                "Apply for {leave_type} leave beginning {first_day}, {days} days in total.",
-            ],
-        ),
-        result={},
-        say=words(
-            ["Your {leave_type} leave from {first_day} was requested."],
-            ["The request for {days} days of {leave_type} leave is in."],
-        ),
-    ),
-    Spec(
-        "add_task",
-        "Add a task to the to-do list",
-        {"title": Text("task"), "priority?": Choice("low medium high"), "assignee?": Text("name")},
-        words(
-            [
-                "Add a task to {title}.",
-                'Put "{title}" on the to-do list with {priority} priority.',
-                'New {priority} priority task for {assignee}: "{title}".',
-                'Give {assignee} the task "{title}".',
-                'To-do: "{title}", {priority} priority.',
-            ],
-            [
-                'Note "{title}" as something to do, priority {priority}.',
-                'Let {assignee} take care of "{title}" on the list.',
-            ],
-        ),
-        result={"task_id": Text("order")},
-        say=words(
-            ['The task "{title}" was added as {task_id}.'], ['"{title}" is on the list under {task_id}.']
-        ),
-    ),
-    Spec(
-        "bookAppointment",
-        "Book an appointment with a doctor",
-        {
-            "doctor": Text("doctor"),
-            "date": Text("date"),
-            "time?": Text("time"),
-            "reason?": Choice("checkup vaccination followup"),
-        },
-        words(
-            [
-                "Book an appointment with {doctor} on {date}.",
-                "I need to see {doctor} on {date} at {time}.",
-                "Make an appointment for a {reason} with {doctor} on {date}.",
-                "Get me in with {doctor} on {date} at {time} for a {reason}.",
-            ],
-            ["{doctor} should see me on {date}, {time}.", "Arrange a {reason} at {doctor} for {date}."],
-        ),
-        result={},
-        say=words(["Your appointment with {doctor} is on {date}."], ["{doctor} expects you on {date}."]),
     ),
 )

@@ -1,35 +1,9 @@
 """Trained tools: rooms, lights and machines of a house."""
 
-from data.generate.kinds import Choice, Flag, Integer, Many, Number, Record, Text
+from data.generate.kinds import Choice, Integer, Many, Text
 from data.generate.spec import Spec, words
 
 TOOLS = (
-    Spec(
-        "set_thermostat",
-        "Set the temperature of a room",
-        {"room": Text("room"), "temperature": Number(16, 26, 0.5)},
-        words(
-            [
-                "Set the {room} to {temperature} degrees.",
-                "Make it {temperature} degrees in the {room}.",
-                "Heat the {room} to {temperature}.",
-                "I want {temperature} degrees in the {room}.",
-            ],
-            [
-                "The {room} should be at {temperature} degrees.",
-                "Bring the temperature of the {room} to {temperature}.",
-            ],
-        ),
-        both=words(
-            ["Set the {room} to {temperature} degrees and the {room/2} to {temperature/2}."],
-            ["I'd like {temperature} degrees in the {room} but {temperature/2} in the {room/2}."],
-        ),
-        result={},
-        say=words(
-            ["The {room} is now set to {temperature} degrees."],
-            ["Done, the {room} will reach {temperature} degrees."],
-        ),
-    ),
     Spec(
         "switchLight",
         "Switch a light on or off",
@@ -46,6 +20,12 @@ TOOLS = (
                 "Turn {state} the {room} light at {brightness} percent.",
                 "Lights {state} in the {room}, please.",
                 "Turn {state} the {room} light in {color}.",
+                "It's too dark in the {room}: light {state}.",
+                "I want the {room} light {state}.",
+                "{room} light: {state}.",
+                "Please have the light in the {room} {state}.",
+                "Light {state} in the {room} with {brightness} percent brightness.",
+                "Make the {room} light {color} and turn it {state}.",
             ],
             [
                 "The lamp in the {room} should be {state}.",
@@ -53,7 +33,11 @@ TOOLS = (
             ],
         ),
         both=words(
-            ["Turn {state} the light in the {room} and in the {room/2}."],
+            [
+                "Turn {state} the light in the {room} and in the {room/2}.",
+                "Light {state} in the {room} and the {room/2}, please.",
+                "The {room} and the {room/2}: light {state}.",
+            ],
             ["Lamps {state} in the {room} as well as the {room/2}."],
         ),
         result={},
@@ -69,14 +53,31 @@ TOOLS = (
                 "Start a {minutes} minute timer for {label}.",
                 "Time {minutes} minutes.",
                 "I need a {label} timer of {minutes} minutes.",
+                "Tell me when {minutes} minutes are over.",
+                "The {label} needs {minutes} minutes. Start the clock.",
+                "{minutes} minutes on the timer, please.",
+                "Ring in {minutes} minutes.",
+                "Let me know in {minutes} minutes.",
+                "Timer: {minutes} minutes.",
             ],
             ["Count down {minutes} minutes.", "My {label} takes {minutes} minutes; run a timer."],
         ),
         both=words(
-            ["Set a timer for {minutes} minutes and another for {minutes/2} minutes."],
+            [
+                "Set a timer for {minutes} minutes and another for {minutes/2} minutes.",
+                "One timer for {minutes} minutes, one for {minutes/2} minutes.",
+                "Time {minutes} minutes and, separately, {minutes/2} minutes.",
+            ],
             ["I need two timers: {minutes} minutes and {minutes/2} minutes."],
         ),
-        pt=words(["Põe um temporizador de {minutes} minutos."], ["Conta {minutes} minutos."]),
+        pt=words(
+            [
+                "Põe um temporizador de {minutes} minutos.",
+                "Avisa-me daqui a {minutes} minutos.",
+                "Temporizador de {minutes} minutos, por favor.",
+            ],
+            ["Conta {minutes} minutos."],
+        ),
         result={},
         say=words(["Your timer for {minutes} minutes is running."], ["{minutes} minutes, starting now."]),
     ),
@@ -93,28 +94,17 @@ TOOLS = (
                 "Wake me at {time} on {days}.",
                 "Alarm at {time}, please.",
                 "I get up at {time} on {days}. Set the alarm.",
+                "I have to be up at {time}.",
+                "Get me out of bed at {time}.",
+                "Alarm for {time} on {days}.",
+                "Please wake me up at {time}.",
+                "My alarm should go off at {time} on {days}.",
+                "I need to wake at {time} tomorrow.",
             ],
             ["Make the alarm ring at {time}.", "Ring at {time} every {days}."],
         ),
         result={},
         say=words(["The alarm is set for {time}."], ["I will wake you at {time}."]),
-    ),
-    Spec(
-        "lock_door",
-        "Lock or unlock a door",
-        {"door": Choice("front back garage"), "locked": Flag()},
-        words(
-            [
-                "Lock the {door} door. | locked=true",
-                "Unlock the {door} door. | locked=false",
-                "Please make sure the {door} door is locked. | locked=true",
-                "Open the lock of the {door} door. | locked=false",
-            ],
-            [
-                "The {door} door should be locked now. | locked=true",
-                "I want the {door} door unlocked. | locked=false",
-            ],
-        ),
     ),
     Spec(
         "start_vacuum",
@@ -126,6 +116,12 @@ TOOLS = (
                 "Clean the {rooms} in {mode} mode.",
                 "Send the robot to the {rooms}.",
                 "Start vacuuming the {rooms}, {mode} mode.",
+                "Please vacuum: {rooms}.",
+                "The robot should clean the {rooms} now.",
+                "Hoover the {rooms} in {mode} mode.",
+                "There is dirt in the {rooms}. Start the vacuum.",
+                "Can the vacuum clean the {rooms}?",
+                "Run the vacuum in the {rooms}.",
             ],
             [
                 "The {rooms} are dusty; let the robot clean them.",
@@ -148,30 +144,13 @@ TOOLS = (
                 "Switch off all devices in the house.",
                 "I'm leaving home. Turn off all the devices.",
                 "Shut down every device, please.",
+                "I'm going to bed, so everything off.",
+                "Every device off now.",
+                "Stop all appliances.",
+                "We leave for the holidays. Switch the whole house off.",
+                "Kill the power of all devices.",
             ],
             ["Nothing in the house should stay switched on.", "Power down all appliances at home."],
-        ),
-    ),
-    Spec(
-        "control_device",
-        "Control a device at home",
-        {
-            "device": Text("device"),
-            "action": Choice("start stop pause restart"),
-            "settings?": Record(
-                {"level": Integer(1, 10), "minutes": Integer(5, 60, 5)},
-                "at level {level} for {minutes} minutes",
-                "on level {level}, lasting {minutes} minutes",
-            ),
-        },
-        words(
-            [
-                "Please {action} the {device}.",
-                "{action} the {device} {settings}.",
-                "Can you {action} the {device}?",
-                "I want to {action} the {device} {settings}.",
-            ],
-            ["My {device}: {action} it.", "You should {action} the {device} now, {settings}."],
         ),
     ),
 )

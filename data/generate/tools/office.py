@@ -1,6 +1,6 @@
-"""Trained tools: mail, notes and documents."""
+"""Trained tools: mail, notes, documents and news."""
 
-from data.generate.kinds import Choice, Flag, Integer, Many, Number, Record, Text
+from data.generate.kinds import Flag, Integer, Many, Number, Record, Text
 from data.generate.spec import Spec, words
 
 _LINE = Record(
@@ -21,6 +21,12 @@ TOOLS = (
                 'Write to {to} about "{subject}" saying "{body}".',
                 'Send {to} an urgent email with the subject "{subject}" | urgent=true',
                 'Mail "{body}" to {to} under the subject "{subject}".',
+                'Write to {to} about "{subject}".',
+                'Send {to} an email, subject "{subject}", saying "{body}".',
+                'Mail {to}: "{body}". The subject is "{subject}".',
+                'An urgent mail to {to}, please, subject "{subject}". | urgent=true',
+                'I want to email {to}. The title should be "{subject}".',
+                'Could you send "{body}" to {to} under the subject "{subject}"?',
             ],
             [
                 'Let {to} know by email: "{body}". Use "{subject}" as subject.',
@@ -28,30 +34,17 @@ TOOLS = (
             ],
         ),
         pt=words(
-            ['Envia um email para {to} com o assunto "{subject}" e o texto "{body}".'],
+            [
+                'Envia um email para {to} com o assunto "{subject}" e o texto "{body}".',
+                'Escreve a {to}, assunto "{subject}".',
+                'Quero mandar um email para {to} sobre "{subject}".',
+            ],
             ['Manda um email a {to}, assunto "{subject}".'],
         ),
         result={},
         say=words(
             ["Your email to {to} has been sent.", 'I sent "{subject}" to {to}.'],
             ['The mail "{subject}" is on its way to {to}.'],
-        ),
-    ),
-    Spec(
-        "addContact",
-        "Save a new contact",
-        {"fullName": Text("person"), "phone": Text("phone"), "email?": Text("email")},
-        words(
-            [
-                "Save {fullName} with the number {phone}.",
-                "Add {fullName} to my contacts: phone {phone}, email {email}.",
-                "New contact {fullName}, {phone}.",
-                "Store {phone} as the phone number of {fullName}, and {email} as the email.",
-            ],
-            [
-                "{fullName} can be called at {phone}; keep that in my contacts.",
-                "Remember {fullName}: {email}, {phone}.",
-            ],
         ),
     ),
     Spec(
@@ -64,6 +57,12 @@ TOOLS = (
                 'Note down "{text}" with the tags {tags}.',
                 'Write "{text}" in my notes and tag it {tags}.',
                 'Save a note saying "{text}".',
+                'Remember this: "{text}".',
+                'Put "{text}" into my notes.',
+                'New note: "{text}".',
+                'I want to write down "{text}" with the tags {tags}.',
+                'Store "{text}" so that I don\'t forget it.',
+                'Take down the following: "{text}". Tags: {tags}.',
             ],
             ['Jot down "{text}".', 'Keep "{text}" as a note labelled {tags}.'],
         ),
@@ -80,6 +79,10 @@ TOOLS = (
                 'How do you say "{text}" in {target_language}?',
                 'I need "{text}" in {target_language}.',
                 'Put this into {target_language}: "{text}".',
+                'Put "{text}" into {target_language}.',
+                'What\'s the {target_language} for "{text}"?',
+                'My friend speaks {target_language}. How do I tell them "{text}"?',
+                'Say "{text}" in {target_language}.',
             ],
             [
                 'What would "{text}" be in {target_language}?',
@@ -87,26 +90,20 @@ TOOLS = (
             ],
         ),
         both=words(
-            ['Translate "{text}" into {target_language} and {target_language/2}.'],
+            [
+                'Translate "{text}" into {target_language} and {target_language/2}.',
+                'How do you say "{text}" in {target_language} and in {target_language/2}?',
+                '"{text}" in {target_language}, then in {target_language/2}.',
+            ],
             ['I want "{text}" in both {target_language} and {target_language/2}.'],
         ),
-        pt=words(['Traduz "{text}" para {target_language}.'], ['Como se diz "{text}" em {target_language}?']),
-    ),
-    Spec(
-        "summarize_file",
-        "Summarize a document",
-        {"file": Text("file"), "sentences?": Integer(2, 12)},
-        words(
+        pt=words(
             [
-                "Summarize {file}.",
-                "Give me a summary of {file} in {sentences} sentences.",
-                "Sum up {file} for me.",
-                "Shorten {file} to {sentences} sentences.",
+                'Traduz "{text}" para {target_language}.',
+                'Quero "{text}" em {target_language}.',
+                'Põe "{text}" em {target_language}, por favor.',
             ],
-            ["What does {file} say, in brief?", "Boil {file} down to {sentences} sentences."],
-        ),
-        both=words(
-            ["Summarize both {file} and {file/2}."], ["I need the gist of {file} and the gist of {file/2}."]
+            ['Como se diz "{text}" em {target_language}?'],
         ),
     ),
     Spec(
@@ -119,6 +116,12 @@ TOOLS = (
                 "Create an invoice for {customer}: {lines}.",
                 "Bill {customer} {lines}, due on {due_date}.",
                 "Make an invoice to {customer} due {due_date} with {lines}.",
+                "{customer} bought {lines}. Make the invoice.",
+                "Write a bill for {customer}: {lines}.",
+                "Please send an invoice over {lines} to {customer}.",
+                "{customer} owes us for {lines}; create the invoice, due {due_date}.",
+                "I sold {lines} to {customer}. I need an invoice.",
+                "Invoice: customer {customer}, {lines}.",
             ],
             [
                 "Charge {customer} for {lines}.",
@@ -127,26 +130,40 @@ TOOLS = (
         ),
     ),
     Spec(
-        "share_document",
-        "Share a document with people",
-        {
-            "document": Text("file"),
-            "people": Many(Text("email"), 1, 2),
-            "permission": Choice("view comment edit"),
-        },
+        "get_news",
+        "Get news headlines about a topic",
+        {"topic": Text("topic"), "language?": Text("language"), "count?": Integer(2, 20)},
         words(
             [
-                "Share {document} with {people} so they can {permission}.",
-                "Give {people} {permission} access to {document}.",
-                "Let {people} {permission} the file {document}.",
-                "Grant {permission} rights on {document} to {people}.",
+                "What's new about {topic}?",
+                "Get the news on {topic} in {language}.",
+                "Show me {count} headlines about {topic}.",
+                "Latest news about {topic}, please.",
+                "Find {count} news items about {topic} in {language}.",
+                "What happened lately in {topic}?",
+                "Catch me up on {topic}.",
+                "I'd like to read about {topic} today.",
+                "Give me {count} articles about {topic}.",
+                "Headlines about {topic} in {language}, please.",
+                "Is there anything new on {topic}?",
             ],
-            [
-                "{people} should be able to {permission} my document {document}.",
-                "Open {document} to {people} with {permission} permission.",
-            ],
+            ["Has anything happened in {topic} lately?", "{count} recent stories on {topic}, if you can."],
         ),
-        result={},
-        say=words(["{document} is now shared with {people}."], ["{people} can now {permission} {document}."]),
+        both=words(
+            [
+                "Get me the news about {topic} and about {topic/2}.",
+                "What's new about {topic} and {topic/2}?",
+                "News on {topic}, and on {topic/2} too.",
+            ],
+            ["Anything recent on {topic} or on {topic/2}?"],
+        ),
+        pt=words(
+            [
+                "Quais são as notícias sobre {topic}?",
+                "O que há de novo sobre {topic}?",
+                "Notícias de {topic} em {language}, por favor.",
+            ],
+            ["Mostra-me {count} notícias sobre {topic}."],
+        ),
     ),
 )

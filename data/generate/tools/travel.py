@@ -1,6 +1,6 @@
 """Trained tools: flights, hotels, cars and other ways to go."""
 
-from data.generate.kinds import Choice, Integer, Many, Record, Text
+from data.generate.kinds import Choice, Integer, Text
 from data.generate.spec import Spec, words
 
 TOOLS = (
@@ -20,6 +20,11 @@ TOOLS = (
                 "Are there flights to {destination} from {origin} on {date}?",
                 "Look up {cabin} flights on {date} from {origin} to {destination}.",
                 "I'm leaving {origin} on {date} and flying to {destination}. Show me the flights.",
+                "Which flights leave {origin} for {destination} on {date}?",
+                "Check air fares from {origin} to {destination} for {date}.",
+                "I'd like a {cabin} seat from {origin} to {destination}, departing {date}.",
+                "{origin} to {destination} on {date}: what can I fly?",
+                "Get me to {destination} by plane on {date}. I'm in {origin}.",
             ],
             [
                 "Which planes go from {origin} to {destination} on {date}?",
@@ -27,7 +32,11 @@ TOOLS = (
             ],
         ),
         pt=words(
-            ["Procura voos de {origin} para {destination} em {date}."],
+            [
+                "Procura voos de {origin} para {destination} em {date}.",
+                "Quero voar de {origin} para {destination} em {date}.",
+                "Voos {origin} - {destination}, {date}?",
+            ],
             ["Há voos de {origin} até {destination} no dia {date}?"],
         ),
         result={"flight": Text("flight"), "price": Integer(80, 900, 5), "departure": Text("time")},
@@ -49,6 +58,11 @@ TOOLS = (
                 "I need a room in {city} from {checkIn} for {nights} nights, {guests} guests.",
                 "Reserve {nights} nights in {city}, checking in on {checkIn}.",
                 "Get us a hotel in {city} on {checkIn}: {guests} people, {nights} nights.",
+                "We are staying in {city} for {nights} nights starting {checkIn}. Book something.",
+                "Find me a bed in {city}: {nights} nights, arrival {checkIn}.",
+                "Hotel for {guests} people in {city}, {nights} nights, from {checkIn}.",
+                "I'm in {city} from {checkIn} on and need a place for {nights} nights.",
+                "Can you get me a room in {city} on {checkIn} for {nights} nights?",
             ],
             [
                 "We arrive in {city} on {checkIn} and want to sleep there {nights} nights.",
@@ -74,11 +88,20 @@ TOOLS = (
                 "What's the status of {flight_number}?",
                 "Has {flight_number} landed yet?",
                 "Check flight {flight_number} for me.",
+                "Where is {flight_number} right now?",
+                "Will {flight_number} be late?",
+                "I'm waiting for flight {flight_number}. What is going on with it?",
+                "When does {flight_number} leave?",
+                "Flight {flight_number}: departed or not?",
             ],
             ["Any delay on {flight_number}?", "My friend is on {flight_number}. When does it arrive?"],
         ),
         both=words(
-            ["Are flights {flight_number} and {flight_number/2} on time?"],
+            [
+                "Are flights {flight_number} and {flight_number/2} on time?",
+                "Status of {flight_number} and of {flight_number/2}?",
+                "Have {flight_number} and {flight_number/2} landed?",
+            ],
             ["Please look at {flight_number} as well as {flight_number/2} and tell me if they are late."],
         ),
         result={"status": Choice("delayed boarding landed cancelled"), "gate": Integer(1, 60)},
@@ -88,31 +111,6 @@ TOOLS = (
                 "{flight_number} is {status} (gate {gate}).",
             ],
             ["At gate {gate}, {flight_number} is shown as {status}."],
-        ),
-    ),
-    Spec(
-        "rent_car",
-        "Rent a car in a city",
-        {"city": Text("city"), "car_type": Choice("compact sedan van convertible"), "days": Integer(2, 15)},
-        words(
-            [
-                "Rent a {car_type} in {city} for {days} days.",
-                "I want a {car_type} for {days} days in {city}.",
-                "We need a car in {city}: a {car_type}, {days} days.",
-                "Get me a rental {car_type} in {city}. I'll keep it {days} days.",
-            ],
-            [
-                "For {days} days in {city} I would like to drive a {car_type}.",
-                "Hire a {car_type} for my {days} days in {city}.",
-            ],
-        ),
-        result={"price": Integer(90, 800, 5)},
-        say=words(
-            [
-                "A {car_type} in {city} for {days} days is reserved, for {price} euros.",
-                "Your {car_type} is booked; it costs {price} euros.",
-            ],
-            ["You have a {car_type} for {days} days at {price} euros."],
         ),
     ),
     Spec(
@@ -130,6 +128,11 @@ TOOLS = (
                 "I need a cab at {time} from {pickup} to {dropoff} for {passengers} people.",
                 "Send a taxi to {pickup} at {time}, going to {dropoff}.",
                 "Taxi for {passengers} at {time}, please: {pickup} to {dropoff}.",
+                "A taxi at {time}, {pickup} to {dropoff}.",
+                "I have to be picked up at {pickup} at {time}; I'm going to {dropoff}.",
+                "Order me a ride from {pickup} to {dropoff} for {time}.",
+                "We're {passengers} and need a taxi at {time}, from {pickup} to {dropoff}.",
+                "Could a driver take me from {pickup} to {dropoff}? I'd leave at {time}.",
             ],
             [
                 "Have a cab pick me up at {pickup} at {time} and bring me to {dropoff}.",
@@ -146,52 +149,6 @@ TOOLS = (
         ),
     ),
     Spec(
-        "check_visa",
-        "Check whether a visa is needed to enter a country",
-        {
-            "nationality": Text("country"),
-            "destination": Text("country"),
-            "purpose?": Choice("tourism business study"),
-        },
-        words(
-            [
-                "Does a citizen of {nationality} need a visa for {destination}?",
-                "I'm from {nationality} and going to {destination} for {purpose}. Do I need a visa?",
-                "Check visa rules for {destination} with a passport of {nationality}.",
-                "Visa for {purpose} in {destination}, nationality {nationality}?",
-            ],
-            [
-                "With a passport from {nationality}, may I enter {destination} freely?",
-                "My trip to {destination} is for {purpose}; my passport is of {nationality}. A visa?",
-            ],
-        ),
-    ),
-    Spec(
-        "plan_trip",
-        "Plan a trip through several cities",
-        {
-            "cities": Many(Text("city")),
-            "budget?": Integer(500, 5000, 50),
-            "dates": Record(
-                {"start": Text("date"), "end": Text("date")},
-                "from {start} to {end}",
-                "between {start} and {end}",
-            ),
-        },
-        words(
-            [
-                "Plan a trip to {cities} {dates}.",
-                "I want to visit {cities} {dates} with a budget of {budget}.",
-                "Make a travel plan {dates}: {cities}.",
-                "We're touring {cities} {dates}. Plan it for {budget} euros.",
-            ],
-            [
-                "Put together a journey {dates} covering {cities}.",
-                "Our holiday {dates} goes to {cities} and may cost {budget}; organise it.",
-            ],
-        ),
-    ),
-    Spec(
         "find_trains",
         "Find trains between two cities",
         {"from_city": Text("city"), "to_city": Text("city"), "depart_after?": Text("time")},
@@ -201,6 +158,11 @@ TOOLS = (
                 "Find a train from {from_city} to {to_city} after {depart_after}.",
                 "I want to take the train to {to_city} from {from_city}.",
                 "Trains to {to_city} leaving {from_city} after {depart_after}, please.",
+                "Train from {from_city} to {to_city}?",
+                "When can I take a train to {to_city} out of {from_city}?",
+                "I need to get from {from_city} to {to_city} by train, not before {depart_after}.",
+                "Show the train connections {from_city} to {to_city}.",
+                "Look for trains going to {to_city}. I start in {from_city}.",
             ],
             [
                 "How can I go by rail from {from_city} to {to_city}?",
