@@ -4,8 +4,9 @@ import json
 import re
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from data import strict_json
 from data.formats import problems
@@ -16,7 +17,7 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 _STOPPED = " The rest of this file was not read."
 
 
-def members(path: Path, file: BinaryIO, limit: int) -> Iterator[Raw]:
+def members(path: Path, file: BufferedIOBase, limit: int) -> Iterator[Raw]:
     """The members of the array that `file` holds. What breaks its syntax ends it, since no later place is
     certain to start a member."""
     window = _Window(file, limit)
@@ -41,7 +42,7 @@ def members(path: Path, file: BinaryIO, limit: int) -> Iterator[Raw]:
         yield Raw(f"{path}:{ended.line}", problem=ended.problem)
 
 
-def objects(path: Path, file: BinaryIO, limit: int) -> Iterator[Raw]:
+def objects(path: Path, file: BufferedIOBase, limit: int) -> Iterator[Raw]:
     """JSON values one after another, each over as many lines as it likes."""
     window = _Window(file, limit)
     number = 0
@@ -68,7 +69,7 @@ class _Window:
     A byte that cannot be decoded or read ends the text there, and `failure` then says why.
     """
 
-    def __init__(self, file: BinaryIO, limit: int) -> None:
+    def __init__(self, file: BufferedIOBase, limit: int) -> None:
         self._file, self._limit = file, limit
         self._decoder = getincrementaldecoder("utf-8-sig")()
         self._bytes = 0
@@ -127,7 +128,7 @@ class _Window:
         self._line, self._column = self._place(self.at)
         kept, self.at = self.text[self.at :], 0
         try:
-            raw = self._file.read(size)
+            raw = self._file.read1(size)  # unlike read, it keeps what came before damage
         except problems.UNREADABLE as error:
             raw, self.failure = b"", problems.damaged(error)
         self._ended = not raw

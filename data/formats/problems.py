@@ -13,7 +13,7 @@ def not_utf8(error: UnicodeDecodeError, start: int) -> str:
 
 
 def not_json(reason: str, column: int) -> str:
-    return f"not JSON ({reason} at column {column}); mend or delete this record."
+    return f"not JSON ({reason.removesuffix(' at')} at column {column}); mend or delete this record."
 
 
 def oversized(limit: int) -> str:

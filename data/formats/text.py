@@ -7,8 +7,8 @@ import gzip
 import json
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from data import strict_json
 from data.formats import array
@@ -37,10 +37,10 @@ def records(path: Path) -> Iterator[Raw]:
     with path.open("rb", buffering=2**20) as file:
         zipped = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        yield from _of(path, cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file)
+        yield from _of(path, gzip.GzipFile(fileobj=file) if zipped else file)
 
 
-def _of(path: Path, file: BinaryIO) -> Iterator[Raw]:
+def _of(path: Path, file: BufferedIOBase) -> Iterator[Raw]:
     try:
         head = file.read(_HEAD)
         file.seek(0)
@@ -63,7 +63,7 @@ def _of(path: Path, file: BinaryIO) -> Iterator[Raw]:
         yield from _lines(path, file)
 
 
-def _lines(path: Path, file: BinaryIO) -> Iterator[Raw]:
+def _lines(path: Path, file: BufferedIOBase) -> Iterator[Raw]:
     number = 0
     while True:
         try:
@@ -79,7 +79,7 @@ def _lines(path: Path, file: BinaryIO) -> Iterator[Raw]:
         except UNREADABLE as error:
             yield Raw(f"{path}:{number + 1}", problem=damaged(error))
             return
-        if (line := line.removeprefix(BOM_UTF8)) and not line.isspace():
+        if line := line.removeprefix(BOM_UTF8).rstrip(b" \t\r\n"):
             yield _parsed(f"{path}:{number}", line)
 
 
