@@ -75,12 +75,15 @@ class _Window:
         self._bytes = 0
         self._ended = False
         self._line, self._column = 1, 0  # of the window's first character; the column counts from 0
+        self._ends, self._counted = 0, 0  # line ends in the window's first `_counted` characters
         self.text, self.at = "", 0
         self.failure: str | None = None
 
     @property
     def line(self) -> int:
-        return self._place(self.at)[0]
+        self._ends += self.text.count("\n", self._counted, self.at)
+        self._counted = self.at
+        return self._line + self._ends
 
     def next(self) -> str:
         """Pass over blanks; the character at `at`, or nothing at the end."""
@@ -127,6 +130,7 @@ class _Window:
     def _more(self, size: int) -> None:
         self._line, self._column = self._place(self.at)
         kept, self.at = self.text[self.at :], 0
+        self._ends = self._counted = 0
         try:
             raw = self._file.read1(size)  # unlike read, it keeps what came before damage
         except problems.UNREADABLE as error:

@@ -7,7 +7,7 @@ import gzip
 import json
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
-from io import BufferedIOBase
+from io import BufferedIOBase, BufferedReader
 from pathlib import Path
 
 from data import strict_json
@@ -34,7 +34,7 @@ _OTHERS = {
 
 def records(path: Path) -> Iterator[Raw]:
     """Every record of a text file."""
-    with path.open("rb", buffering=2**20) as file:
+    with BufferedReader(path.open("rb", buffering=0), 2**20) as file:
         zipped = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         yield from _of(path, gzip.GzipFile(fileobj=file) if zipped else file)
