@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from data.sources import Source
 from finetune.strict import Strict, load_yaml
 
 
@@ -15,10 +16,21 @@ class Base(Strict):
     weights: Literal["auto", "packed", "dense"] = "auto"
 
 
-class Data(Strict):
-    """Files of conversations; `max_length` is in tokens, and what is longer is left out and counted."""
+def _from_path(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
 
-    train: list[Path] = Field(min_length=1)
+
+class Data(Strict):
+    """Sources of conversations (`data.sources` says how they are mixed, `data.splits` how held out).
+
+    `max_length` is in tokens, and what is longer is left out and counted.
+    """
+
+    train: list[Annotated[Source, BeforeValidator(_from_path)]] = Field(min_length=1)
+    mix_seed: int = Field(default=0, ge=0)
+    heldout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the conversation groups that is kept out of training."""
+    split_seed: int = Field(default=0, ge=0)
     max_length: int = Field(default=2048, ge=16)
 
 
