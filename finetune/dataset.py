@@ -8,7 +8,7 @@ from data import digest
 from data.errors import UserError
 from data.formats import read
 from data.manifest import DatasetEntry
-from finetune.render import Renderer, Sample
+from finetune.render import Learn, Renderer, Sample
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Dataset:
     entry: DatasetEntry
 
 
-def prepare(files: list[Path], renderer: Renderer, max_length: int) -> Dataset:
+def prepare(files: list[Path], renderer: Renderer, max_length: int, learn: Learn = "all") -> Dataset:
     """Render every conversation of `files`; UserError when nothing is left to learn from."""
     rows: list[Sample] = []
     dropped: Counter[str] = Counter()
@@ -27,7 +27,7 @@ def prepare(files: list[Path], renderer: Renderer, max_length: int) -> Dataset:
     for path in files:
         for conversation in read(path):
             conversations += 1
-            samples = renderer.samples(conversation)
+            samples = renderer.samples(conversation, learn)
             if not samples:
                 dropped["no assistant message to learn"] += 1
             for sample in samples:

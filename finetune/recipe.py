@@ -16,10 +16,14 @@ class Base(Strict):
 
 
 class Data(Strict):
-    """Files of conversations; `max_length` is in tokens, and what is longer is left out and counted."""
+    """Files of conversations; `max_length` is in tokens, and what is longer is left out and counted.
+
+    `learn` selects the assistant messages to learn: all, the last one only, or those that call tools.
+    """
 
     train: list[Path] = Field(min_length=1)
     max_length: int = Field(default=2048, ge=16)
+    learn: Literal["all", "last", "tool_calls"] = "all"
 
 
 class Lora(Strict):

@@ -10,7 +10,8 @@ from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
 from data.chat import AssistantMessage, Conversation
 from data.formats import read
-from finetune.render import Renderer, TemplateRenderer, open_renderer
+from finetune.render import Renderer, open_renderer
+from finetune.render_template import TemplateRenderer
 from finetune.render_mistral import MistralRenderer
 
 SAMPLES = Path("data/samples")
