@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import accumulate, chain
 from typing import Any
 
 from finetune.render import Piece
+
+Span = tuple[int, int]
+"""Where something starts, and where it ends."""
 
 
 class Encoder:
@@ -15,7 +19,7 @@ class Encoder:
     and a text may be cut right behind it: encode(a + stop + b) = encode(a + stop) + encode(b). `_cuts` says
     whether that holds for this tokenizer; its conditions are that no other token can swallow a part of
     `stop`, that neither it nor a token beside it looks at its neighbours, and that a piece is encoded the
-    same at the start of a text and later.
+    same at the start of a text and later. Elsewhere everything is encoded again, prefix by prefix.
     """
 
     def __init__(self, tokenizer: Any, stop: str) -> None:
@@ -31,47 +35,54 @@ class Encoder:
     def encode(self, text: str) -> list[int]:
         return self._encode_all([text])[0]
 
-    def joined(self, text: str, spans: list[tuple[int, int]]) -> tuple[list[int], list[tuple[int, int]]] | None:
+    def joined(self, text: str, spans: list[Span]) -> tuple[list[int], list[Span]] | None:
         """`text`'s ids and each span's place among them; None where a span is not encoded as it is alone.
 
-        `spans` are character ranges that end with `stop`, in order. The answer equals, by the law of the class,
-        what encoding every prefix and every span alone would give. Proof: cut `text` behind every `stop`. The
-        ids of a prefix that ends with `stop` are those of its pieces. A span starts inside a piece, behind
-        its opening x, and holds no `stop` but its last, so the piece is x + span; the prefix before the span
-        is some pieces and x. Hence, where encode(x + span) = encode(x) + encode(span), both come out of the
-        whole as they are alone. That equation is checked for each span, at the cost of encoding it twice.
+        `spans` are character ranges that end with `stop`, in order; the last one ends the text.
         """
-        if not self._can_cut:
-            return None
-        pieces, at = [], 0
-        ends: dict[int, int] = {}
+        return self._by_cuts(text, spans) if self._can_cut else self.joined_slowly(text, spans)
+
+    def joined_slowly(self, text: str, spans: list[Span]) -> tuple[list[int], list[Span]] | None:
+        """The definition: each prefix and each span, encoded alone, stands in the text's ids as it is."""
+        ids, places = self.encode(text), []
         for start, end in spans:
-            if text.find(self._stop, start, end) + len(self._stop) != end:
+            before, inside = self.encode(text[:start]), self.encode(text[start:end])
+            place = len(before), len(before) + len(inside)
+            if ids[: place[0]] != before or ids[place[0] : place[1]] != inside:
+                return None
+            places.append(place)
+        return ids, places
+
+    def _by_cuts(self, text: str, spans: list[Span]) -> tuple[list[int], list[Span]] | None:
+        """The same, by the law of the class, at the cost of encoding the text once and the spans once more.
+
+        Proof: cut `text` behind every `stop`. A prefix that ends with `stop` has the ids of its pieces. A
+        span starts inside a piece, behind its opening x, and where it holds no `stop` but its last, the
+        piece is x + span, and the prefix before the span is some pieces and x. So the prefix and the span
+        stand in the ids as they are alone just where encode(x + span) = encode(x) + encode(span), which is
+        looked at for each span. (A span with a second `stop` is nothing to learn: None.)
+        """
+        pieces, at = [], 0
+        ends: list[int] = []
+        for start, end in spans:
+            if text.find(self._stop, start) + len(self._stop) != end:
                 return None
             while at < end:
                 behind = text.index(self._stop, at) + len(self._stop)
                 pieces.append(text[at:behind])
                 at = behind
-            ends[end] = len(pieces)
-        return self._check(pieces, [(text[s:e], ends[e]) for s, e in spans])
-
-    def _check(
-        self, pieces: list[str], spans: list[tuple[str, int]]
-    ) -> tuple[list[int], list[tuple[int, int]]] | None:
-        encoded = self._encode_all([*pieces, *(span for span, _ in spans)])
-        alone = iter(encoded[len(pieces) :])
-        last = {number - 1: span for span, number in spans}
-        ids: list[int] = []
-        places = []
-        for number, inside in enumerate(encoded[: len(pieces)]):
-            ids += inside
-            if number in last:
-                opening = self._opening(pieces[number][: -len(last[number])])
-                completion = next(alone)
-                if inside != opening + completion:
-                    return None
-                places.append((len(ids) - len(completion), len(ids)))
-        return ids, places
+            ends.append(len(pieces) - 1)
+        encoded = self._encode_all([*pieces, *(text[start:end] for start, end in spans)])
+        for number, (start, end), alone in zip(ends, spans, encoded[len(pieces) :], strict=True):
+            opening = pieces[number][: start - end]
+            if encoded[number] != self._opening(opening) + alone:
+                return None
+        lengths = list(accumulate(len(piece) for piece in encoded[: len(pieces)]))
+        places = [
+            (lengths[number] - len(alone), lengths[number])
+            for number, alone in zip(ends, encoded[len(pieces) :], strict=True)
+        ]
+        return list(chain.from_iterable(encoded[: len(pieces)])), places
 
     def specials_in(self, ids: list[int]) -> list[str]:
         """The control tokens among `ids`, by name."""

@@ -109,7 +109,7 @@ def request_of(
     """The conversation that a server has before it asks for an answer."""
     if messages and isinstance(messages[0], Mapping):
         return conversation_of({"messages": messages, "tools": list(tools)})
-    return Conversation.model_construct(messages=list(messages), tools=list(tools))
+    return Conversation.model_construct(messages=[*messages], tools=[*tools])  # type: ignore[list-item]
 
 
 def targets(conversation: Conversation, learn: Learn) -> list[int]:

@@ -18,8 +18,8 @@ from data.ids import mistral_ids
 from data.manifest import RendererId
 from finetune.render import Chat, Learn, Piece, Sample, conversation_of, request_of, targets
 
-IDS_ARE_TEXT_BELOW = 13
-"""From V13 on no call's id is written, and the encoder wants real ones in answers too."""
+FIRST_WITHOUT_IDS = 13
+"""From this version on no call's id is written, and the encoder wants real ones in answers too."""
 
 
 class MistralRenderer:
@@ -37,7 +37,7 @@ class MistralRenderer:
         self._ask = MistralTokenizer.from_file(str(tokenizer_file), mode=ValidationMode.test)
         self._learn = MistralTokenizer.from_file(str(tokenizer_file), mode=ValidationMode.finetuning)
         self._tokens = self._ask.instruct_tokenizer.tokenizer
-        self._anonymous = int(self._tokens.version.value.removeprefix("v")) < IDS_ARE_TEXT_BELOW
+        self._version = int(self._tokens.version.value.removeprefix("v"))
         self.identity = RendererId(
             name="mistral", version=self.VERSION, digest=digest.of_file(tokenizer_file)
         )
@@ -74,10 +74,8 @@ class MistralRenderer:
     def _sample(self, conversation: Conversation, position: int) -> Sample:
         messages, target = conversation.messages[:position], conversation.messages[position]
         assert isinstance(target, AssistantMessage)
-        prompt = self._encode(
-            self._ask, conversation.model_copy(update={"messages": messages}), position
-        )
-        if self._anonymous:
+        prompt = self._encode(self._ask, conversation.model_copy(update={"messages": messages}), position)
+        if self._anonymous(target):
             calls = [call.model_copy(update={"id": "null"}) for call in target.tool_calls]
             target = target.model_copy(update={"tool_calls": calls})
         learnt = conversation.model_copy(update={"messages": [*messages, target]})
@@ -88,7 +86,23 @@ class MistralRenderer:
                 f"message {position}: Mistral's format does not write this answer behind the prompt that asks"
                 " for it, so it cannot be learnt; drop the conversation."
             )
-        return Sample.of(prompt, completion)
+        return Sample.of(prompt, completion if self._anonymous(target) else self._without_ids(completion))
+
+    def _anonymous(self, target: AssistantMessage) -> bool:
+        """Whether the encoder itself can leave the ids out: V11 refuses two that are the same, "null" too."""
+        return self._version < 11 or (self._version < FIRST_WITHOUT_IDS and len(target.tool_calls) < 2)
+
+    def _without_ids(self, completion: list[int]) -> list[int]:
+        """V11's parallel calls as they read without ids: nothing from `[CALL_ID]` up to `[ARGS]`."""
+        if self._version >= FIRST_WITHOUT_IDS:
+            return completion
+        call_id, arguments = map(self._tokens.get_special_token, ("[CALL_ID]", "[ARGS]"))
+        kept, inside = [], False
+        for token in completion:
+            inside = token != arguments if inside else token == call_id
+            if not inside:
+                kept.append(token)
+        return kept
 
     @staticmethod
     def _encode(tokenizer: Any, conversation: Conversation, position: int) -> list[int]:

@@ -11,7 +11,7 @@ from data.errors import UserError
 from data.manifest import RendererId
 from finetune.cuts import Encoder
 from finetune.render import Chat, Learn, Piece, Sample, conversation_of, request_of, targets
-from finetune.template import ChatTemplate, as_served
+from finetune.template import ChatTemplate, as_served, one_string
 
 Span = tuple[str, str]
 """The text that asks for an answer, and the answer up to its stop token."""
@@ -44,13 +44,12 @@ class TemplateRenderer:
         named = {
             name: value if isinstance(value, str) else value["content"]
             for name, value in settings.items()
-            if name in ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+            if name
+            in ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
             and value is not None
         }
         template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
-        return cls(
-            template, Tokenizer.from_file(str(folder / "tokenizer.json")), named["eos_token"], named
-        )
+        return cls(template, Tokenizer.from_file(str(folder / "tokenizer.json")), named["eos_token"], named)
 
     def prompt(
         self, messages: Sequence[Message | Mapping[str, Any]], tools: Sequence[Tool | Mapping[str, Any]] = ()
@@ -95,7 +94,8 @@ class TemplateRenderer:
     ) -> Sample | None:
         """One row, or None where the template or the tokenizer makes a target look different in it.
 
-        As text: each target's prompt and answer must be the start of `whole`. As tokens: see `Encoder.rows`.
+        As text, each target's prompt and answer must be the start of `whole`; as tokens, see
+        `Encoder.joined`.
         """
         end = 0
         for before, answer in spans:
@@ -133,16 +133,15 @@ class TemplateRenderer:
         for token in inside:
             if token == self._stop or any(token in word for word in words):
                 raise UserError(
-                    f"message {position} holds {token!r}, which this base reads as a control token, so learning it"
-                    " would break the answer; write it differently, drop the conversation or set the message's"
-                    " weight to 0."
+                    f"message {position} holds {token!r}, a control token of this base, so learning"
+                    " it would break the answer; write it differently, drop the conversation or set the"
+                    " message's weight to 0."
                 )
 
 
 def _words(message: AssistantMessage) -> list[str]:
     """Everything that an answer says, as the template writes it."""
-    items = message.content if isinstance(message.content, list) else []
-    words = [item.text for item in items] or [message.content if isinstance(message.content, str) else ""]
+    words = [one_string(message.content)]
     for call in message.tool_calls:
         words += [call.function.name, json.dumps(call.function.parsed(), ensure_ascii=False)]
     return words

@@ -9,7 +9,7 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from data.chat import Conversation, Text
+from data.chat import AssistantMessage, Conversation, Text, Tool, ToolCall, ToolMessage
 from data.errors import UserError
 
 
@@ -44,21 +44,36 @@ def as_served(
 
     Content is one string, "" where there is none, and the parts of a list stand on lines of their own;
     arguments are parsed, so that their spacing is the template's; a tool's absent description and
-    parameters are null.
+    parameters are null. Keys stand in vLLM's order, for templates that write whole objects as JSON.
     """
-    plain = conversation.plain()
-    for given, message in zip(plain["messages"], conversation.messages, strict=True):
-        given["content"] = _one_string(message.content)
-        for call in given.get("tool_calls", []):
-            call["function"]["arguments"] = json.loads(call["function"]["arguments"])
-    tools = [
-        {"type": "function", "function": {"name": "", "description": None, "parameters": None} | tool["function"]}
-        for tool in plain.get("tools", [])
-    ]
-    return plain["messages"], tools or None
+    messages = []
+    for message in conversation.messages:
+        given: dict[str, Any] = {"role": message.role, "content": one_string(message.content)}
+        if isinstance(message, AssistantMessage) and message.tool_calls:
+            given["tool_calls"] = [_call(call) for call in message.tool_calls]
+        elif isinstance(message, ToolMessage):
+            given["tool_call_id"] = message.tool_call_id
+        messages.append(given)
+    return messages, [_tool(tool) for tool in conversation.tools] or None
 
 
-def _one_string(content: Text | None) -> str:
+def _call(call: ToolCall) -> dict[str, Any]:
+    function = {"arguments": call.function.parsed(), "name": call.function.name}
+    return {"id": call.id, "function": function, "type": call.type}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function: dict[str, Any] = {
+        "name": tool.function.name,
+        "description": tool.function.description,
+        "parameters": tool.function.parameters,
+    }
+    if tool.function.strict is not None:
+        function["strict"] = tool.function.strict
+    return {"type": tool.type, "function": function}
+
+
+def one_string(content: Text | None) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     return "\n".join(item.text for item in content if item.text)
@@ -85,7 +100,11 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 def _to_json(
-    value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: Any = None,
+    separators: Any = None,
+    sort_keys: bool = False,
 ) -> str:
     # Jinja's own filter escapes for HTML, which no model reads.
     return json.dumps(
