@@ -36,8 +36,8 @@ def summary(title: str, shown: list[Shown], html: Path) -> None:
 
 
 def counts(row: Row) -> str:
-    share = 100 * row.learnt / len(row.tokens)
-    return f"{len(row.tokens)} tokens, {row.learnt} learnt ({share:.0f}%) in {row.targets} answer{'s' * (row.targets != 1)}"
+    share, answers = 100 * row.learnt / len(row.tokens), "answer" if row.targets == 1 else "answers"
+    return f"{len(row.tokens)} tokens, {row.learnt} learnt ({share:.0f}%) in {row.targets} {answers}"
 
 
 def _conversation(console: Console, one: Shown) -> None:

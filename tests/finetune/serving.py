@@ -1,7 +1,9 @@
 """vLLM's own rendering, the code behind `/v1/chat/completions/render`, without an engine."""
 
 import asyncio
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,5 +52,21 @@ class ServedPrompts:
         ids: list[int] = engine_input["prompt_token_ids"]
         return ids
 
-    def parsed_calls(self, text: str, tools: list[Any], token_ids: list[int]) -> list[tuple[str, str]]:
-        raise NotImplementedError
+
+def parsed_calls(parser: str, folder: Path) -> Callable[[list[int], Conversation], list[tuple[str, object]]]:
+    """vLLM's tool parser of that name on the answer's tokens, without the stop token."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+    from vllm.tokenizers import get_tokenizer
+    from vllm.tool_parsers import ToolParserManager
+
+    tokenizer = get_tokenizer(str(folder), tokenizer_mode="mistral" if parser == "mistral" else "auto")
+    made = ToolParserManager.get_tool_parser(parser)
+
+    def read(ids: list[int], conversation: Conversation) -> list[tuple[str, object]]:
+        request = ChatCompletionRequest.model_validate({"model": "m", **conversation.plain()})
+        text = tokenizer.decode(ids, skip_special_tokens=False)
+        answer = made(tokenizer, request.tools).extract_tool_calls(text, request)
+        return [(call.function.name, json.loads(call.function.arguments)) for call in answer.tool_calls]
+
+    return read
