@@ -35,6 +35,23 @@ def train(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file."
     run(recipes.load(recipe))
 
 
+@app.command()
+def preview(
+    source: Annotated[Path, typer.Argument(help="A recipe (YAML), or a file of conversations.")],
+    sample: Annotated[
+        list[int] | None, typer.Option(help="Number of a conversation, from 1; may be repeated.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one HTML page instead of the terminal.")] = None,
+    base: Annotated[
+        str | None, typer.Option(help="The base that renders; the recipe's, or the embedded one.")
+    ] = None,
+) -> None:
+    """Show the exact tokens of samples, the learnt ones in colour."""
+    from finetune.preview.command import preview as run
+
+    run(source, sample or [1], html, base)
+
+
 @app.command("eval")
 def evaluate(
     suite: Annotated[Path, typer.Argument(help="The suite, a YAML file.")],

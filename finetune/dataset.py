@@ -11,7 +11,7 @@ from data.formats import read
 from data.manifest import DatasetEntry, HeldOutEntry, SourceEntry
 from data.sources import Source, mixed
 from data.splits import Split
-from finetune.render import Renderer, Sample
+from finetune.render import Learn, Renderer, Sample
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ def prepare(
     renderer: Renderer,
     max_length: int,
     *,
+    learn: Learn = "all",
     mix_seed: int = 0,
     heldout: float = 0.0,
     split_seed: int = 0,
@@ -48,7 +49,7 @@ def prepare(
     split = Split(heldout, split_seed)
     everything = [
         [
-            _render(conversation, renderer, max_length, split.add(conversation) if heldout else "")
+            _render(conversation, renderer, max_length, learn, split.add(conversation) if heldout else "")
             for conversation in read(source.path, source.format)
         ]
         for source in sources
@@ -98,8 +99,10 @@ def prepare(
     return Dataset(rows, entry, [row for one in aside for row in one.rows])
 
 
-def _render(conversation: Conversation, renderer: Renderer, max_length: int, group: str) -> _Rendered:
-    samples = renderer.samples(conversation)
+def _render(
+    conversation: Conversation, renderer: Renderer, max_length: int, learn: Learn, group: str
+) -> _Rendered:
+    samples = renderer.samples(conversation, learn)
     rows = [sample for sample in samples if len(sample.input_ids) <= max_length]
     dropped: Counter[str] = Counter()
     if not samples:

@@ -23,7 +23,8 @@ def _from_path(value: Any) -> Any:
 class Data(Strict):
     """Sources of conversations (`data.sources` says how they are mixed, `data.splits` how held out).
 
-    `max_length` is in tokens, and what is longer is left out and counted.
+    `max_length` is in tokens, and what is longer is left out and counted. `learn` selects the assistant
+    messages to learn: all, the last one only, or those that call tools.
     """
 
     train: list[Annotated[Source, BeforeValidator(_from_path)]] = Field(min_length=1)
@@ -32,6 +33,7 @@ class Data(Strict):
     """Share of the conversation groups that is kept out of training."""
     split_seed: int = Field(default=0, ge=0)
     max_length: int = Field(default=2048, ge=16)
+    learn: Literal["all", "last", "tool_calls"] = "all"
 
 
 class Lora(Strict):

@@ -30,6 +30,7 @@ def train(recipe: Recipe) -> Path:
         recipe.data.train,
         open_renderer(base_folder),
         recipe.data.max_length,
+        learn=recipe.data.learn,
         mix_seed=recipe.data.mix_seed,
         heldout=recipe.data.heldout,
         split_seed=recipe.data.split_seed,
