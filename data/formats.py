@@ -8,6 +8,8 @@ import hashlib
 import json
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +204,47 @@ def _without_nulls(value: Record) -> Record:
 def call_id(origin: str) -> str:
     """Nine letters or digits, the only form that Mistral's format takes, derived and so always the same."""
     return hashlib.sha256(origin.encode()).hexdigest()[:9]
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """Stand-in for `Record` of the importers' package."""
+
+    where: str
+    conversation: Conversation | None
+    problem: str | None
+
+
+def scan(source: str | Path, format: str | None = None) -> Iterator[Scanned]:
+    """Stand-in: every record of one file, the broken ones too."""
+    path = Path(source)
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file; check the path.")
+    with path.open("rb") as file:
+        first = next((line for line in file if _blank_free(line)), b"")
+        file.seek(0)
+        lines = _array_or_end(path) if _blank_free(first).startswith(b"[") else _lines(path, file)
+        for where, record in lines:
+            try:
+                yield Scanned(where, _conversation(where, record() if callable(record) else record), None)
+            except UserError as error:
+                place, _, problem = str(error).partition(": ")
+                yield Scanned(place, None, problem)
+
+
+def _lines(path: Path, file: Any) -> Iterator[tuple[str, Any]]:
+    for number, line in enumerate(file, 1):
+        if _blank_free(line):
+            where = f"{path}:{number}"
+            yield where, partial(_line, where, line)
+
+
+def _array_or_end(path: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        yield from _records(path)
+    except UserError as error:
+        yield str(path), partial(_raise, error)
+
+
+def _raise(error: UserError) -> None:
+    raise error

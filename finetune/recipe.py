@@ -15,11 +15,27 @@ class Base(Strict):
     weights: Literal["auto", "packed", "dense"] = "auto"
 
 
+class Limits(Strict):
+    """What `finetune validate` lets pass. All are shares; a share above its limit is an error."""
+
+    similarity: float = Field(default=0.8, gt=0, le=1)
+    """From this share of common word groups on, two conversations are near duplicates."""
+    dropped: float = Field(default=0.1, ge=0, le=1)
+    """Of the rows of training data: those that are left out, for their length or as unreadable."""
+    duplicates: float = Field(default=0.5, ge=0, le=1)
+    """Of the training conversations: those that repeat an earlier one, exactly or nearly."""
+    overlap: float = Field(default=0.05, ge=0, le=1)
+    """Of the held-out conversations: those that are trained on, exactly or nearly."""
+
+
 class Data(Strict):
     """Files of conversations; `max_length` is in tokens, and what is longer is left out and counted."""
 
     train: list[Path] = Field(min_length=1)
+    heldout: list[Path] = []
+    """Never trained on: validation looks for what they share with `train`."""
     max_length: int = Field(default=2048, ge=16)
+    limits: Limits = Limits()
 
 
 class Lora(Strict):

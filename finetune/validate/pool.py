@@ -1,0 +1,84 @@
+"""The processes that examine: chunks in, results out in the same order, and never many in flight."""
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
+from pathlib import Path
+from typing import TypeVar
+
+from data.errors import UserError
+from finetune.validate.examine import Examined, Examiner, Item
+
+PROCESSES = 2
+"""Beside the one that reads, which is then the slowest; more would only cost memory."""
+CHUNK = 256
+"""Conversations of a chunk: enough to hide what sending costs, little enough for a moving progress bar."""
+_AHEAD = 2 * PROCESSES + 2
+
+Tag = TypeVar("Tag")
+
+_examiner: Examiner
+
+
+def examined(
+    chunks: Iterable[tuple[Tag, list[Item]]], base: Path | None, max_length: int | None
+) -> Iterator[tuple[Tag, Examined]]:
+    """Each chunk's tag with what was found in it, in the order of the chunks.
+
+    Few chunks are examined in this process: starting others would take longer.
+    """
+    rest = iter(chunks)
+    first = list(islice(rest, 3))
+    if len(first) < 3:
+        examiner = Examiner(base, max_length)
+        for tag, items in first:
+            yield tag, examiner.chunk(items)
+        return
+    yield from _in_processes(chain(first, rest), base, max_length)
+
+
+def _in_processes(
+    chunks: Iterable[tuple[Tag, list[Item]]], base: Path | None, max_length: int | None
+) -> Iterator[tuple[Tag, Examined]]:
+    # `spawn`: a copy of this process would hold the progress bar's thread and all that was read.
+    pool = ProcessPoolExecutor(
+        PROCESSES, multiprocessing.get_context("spawn"), initializer=_start, initargs=(base, max_length)
+    )
+    waiting: deque[tuple[Tag, Future[Examined]]] = deque()
+    try:
+        for tag, items in chunks:
+            waiting.append((tag, pool.submit(_examine, items)))
+            if len(waiting) >= _AHEAD:
+                yield _next(waiting)
+        while waiting:
+            yield _next(waiting)
+    except BrokenProcessPool:
+        raise UserError(
+            "a process that examines conversations ended unexpectedly, most likely for want of memory; close"
+            " other programs, or validate the sources one by one."
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _next(waiting: "deque[tuple[Tag, Future[Examined]]]") -> tuple[Tag, Examined]:
+    tag, future = waiting.popleft()
+    return tag, future.result()
+
+
+def _start(base: Path | None, max_length: int | None) -> None:
+    global _examiner
+    # Ctrl-C reaches the whole group; the parent alone answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # One conversation at a time: the tokenizer's own threads would only fight over the two cores.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    _examiner = Examiner(base, max_length)
+
+
+def _examine(items: list[Item]) -> Examined:
+    return _examiner.chunk(items)
