@@ -95,11 +95,16 @@ def conversations(count: int) -> Iterator[dict[str, Any]]:
 
 
 def _fresh(messages: list[dict[str, Any]], origin: str, rng: random.Random) -> Iterator[dict[str, Any]]:
-    """Messages with their own call ids, a new remark in each user message, and unanswered calls answered."""
+    """Messages with their own call ids, a new remark in each user message, and unanswered calls answered.
+
+    Without system messages, which may only stand first.
+    """
     renamed: dict[str, str] = {}
     open_calls: list[str] = []
     for message in messages:
         copy = dict(message)
+        if message["role"] == "system":
+            continue
         if message["role"] == "user":
             copy["content"] += f" My reference is {rng.randrange(10**8)}, from day {rng.randrange(1, 366)}."
         if message["role"] == "tool":
@@ -109,7 +114,7 @@ def _fresh(messages: list[dict[str, Any]], origin: str, rng: random.Random) -> I
             for call in calls:
                 renamed[call["id"]] = call_id(f"{origin} {call['id']}")
             copy["tool_calls"] = [call | {"id": renamed[call["id"]]} for call in calls]
-            open_calls = list(renamed[call["id"]] for call in calls)
+            open_calls = [renamed[call["id"]] for call in calls]
         yield copy
     if open_calls:
         for each in open_calls:

@@ -8,8 +8,7 @@ that a crowd of look-alikes costs no more than its size.
 
 import hashlib
 import tempfile
-from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,34 +85,35 @@ class Fingerprints:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="enxerto-fingerprints-")  # noqa: SIM115 (closed by `close`)
-        self._heldout = array("b")
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._heldout)
+        return self._count
 
-    def add(self, rows: bytes, heldout: bool) -> None:
+    def add(self, rows: bytes) -> None:
         """Append one or more fingerprints; they are numbered from 0 in the order of adding."""
         self._file.write(rows)
-        self._heldout.extend([heldout] * (len(rows) // ROW_BYTES))
+        self._count += len(rows) // ROW_BYTES
 
     def close(self) -> None:
         self._file.close()
 
-    def pairs(self, similarity: float) -> Iterator[Pair]:
+    def pairs(self, similarity: float, heldout: Sequence[bool | int]) -> Iterator[Pair]:
         """For each conversation its closest earlier one, exact before near, in the order of the later.
 
         Looks among its own kind (trained on or held out), and for held-out ones also among those trained on,
-        wherever they were added. `similarity` is the share of common shingles from which a pair is near.
+        wherever they were added. `similarity` is the share of common shingles from which a pair is near;
+        `heldout[i]` says of conversation i whether it is held out.
         """
         if len(self) < 2:
             return
         self._file.flush()
         rows = np.memmap(self._file, _ROW, "r", shape=(len(self),))
-        heldout = np.frombuffer(self._heldout, np.int8).astype(bool)
+        aside = np.array(heldout, bool)
         # Trained ones first: then what is held out finds them before it.
-        order = np.argsort(heldout, kind="stable")
+        order = np.argsort(aside, kind="stable")
         exact = _Best(len(self))
-        exact.offer(*_digest_pairs(rows, order), heldout)
+        exact.offer(*_digest_pairs(rows, order), aside)
         near = _Best(len(self))
         for start in range(0, PERMUTATIONS, _BAND):
             later, earlier = _candidates(rows["signature"][:, start : start + _BAND], order)
@@ -121,7 +121,7 @@ class Fingerprints:
                 two = later[part : part + 4096], earlier[part : part + 4096]
                 score = (rows["signature"][two[0]] == rows["signature"][two[1]]).mean(1)
                 keep = score >= similarity
-                near.offer(two[0][keep], two[1][keep], score[keep], heldout)
+                near.offer(two[0][keep], two[1][keep], score[keep], aside)
         yield from _merged(exact, near)
 
 

@@ -28,11 +28,11 @@ def argument_problem(schema: dict[str, Any], arguments: str) -> str | None:
     compiled = _compiled_of(schema) if schema else ""
     if isinstance(compiled, str) or compiled.is_valid(value):
         return None
-    error = next(compiled.iter_errors(value))
-    if error.schema_path and error.schema_path[-1] == "required":
-        return f"break the schema: {error.message}"
-    place = ".".join(map(str, error.instance_path)) or "the top"
-    rule = next((str(part) for part in reversed(error.schema_path) if isinstance(part, str)), "its type")
+    broken = next(compiled.iter_errors(value))
+    if broken.schema_path and broken.schema_path[-1] == "required":
+        return f"break the schema: {broken.message}"
+    place = ".".join(map(str, broken.instance_path)) or "the top"
+    rule = next((str(part) for part in reversed(broken.schema_path) if isinstance(part, str)), "its type")
     return f"break the schema at {place} (rule `{rule}`)"
 
 

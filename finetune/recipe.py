@@ -32,8 +32,8 @@ class Data(Strict):
     """Files of conversations; `max_length` is in tokens, and what is longer is left out and counted."""
 
     train: list[Path] = Field(min_length=1)
-    heldout: list[Path] = []
-    """Never trained on: validation looks for what they share with `train`."""
+    heldout_files: list[Path] = []
+    """Never trained on, such as an evaluation's; validation looks for what `train` shares with them."""
     max_length: int = Field(default=2048, ge=16)
     limits: Limits = Limits()
 

@@ -60,12 +60,13 @@ def examine(chosen: Plan, findings: Findings, console: Console) -> Report:
             source.tally.add(result.tally)
             for finding in result.findings:
                 findings.add(finding)
-            fingerprints.add(result.fingerprints, source.heldout)
+            fingerprints.add(result.fingerprints)
             owners.extend([owner] * result.tally.conversations)
             rate = len(owners) / max(time.monotonic() - started, 0.001)
             bar.update(task, completed=len(owners), rate=f"{rate:,.0f}/s")
         bar.update(task, description="comparing")
-        for pair in fingerprints.pairs(chosen.limits.similarity):
+        aside = bytearray(chosen.sources[owner].heldout for owner in owners)
+        for pair in fingerprints.pairs(chosen.limits.similarity, aside):
             _repeated(pair, places, chosen.sources[owners[pair.later]], findings)
     _limits(report, chosen.limits)
     report.seconds = time.monotonic() - started

@@ -33,7 +33,7 @@ def plan(given: list[str], heldout: list[str], base: str | None) -> Plan:
         )
     recipe = recipes.load(Path(named[0]))
     trained = [str(path) for path in recipe.data.train]
-    kept = [*map(str, recipe.data.heldout), *heldout]
+    kept = [*map(str, recipe.data.heldout_files), *heldout]
     folder, why = find(base) if base else None, None
     if folder is None:
         try:

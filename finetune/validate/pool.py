@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
@@ -27,7 +27,7 @@ _examiner: Examiner
 
 def examined(
     chunks: Iterable[tuple[Tag, list[Item]]], base: Path | None, max_length: int | None
-) -> Iterator[tuple[Tag, Examined]]:
+) -> Generator[tuple[Tag, Examined], None, None]:
     """Each chunk's tag with what was found in it, in the order of the chunks.
 
     Few chunks are examined in this process: starting others would take longer.
@@ -44,7 +44,7 @@ def examined(
 
 def _in_processes(
     chunks: Iterable[tuple[Tag, list[Item]]], base: Path | None, max_length: int | None
-) -> Iterator[tuple[Tag, Examined]]:
+) -> Generator[tuple[Tag, Examined], None, None]:
     # `spawn`: a copy of this process would hold the progress bar's thread and all that was read.
     pool = ProcessPoolExecutor(
         PROCESSES, multiprocessing.get_context("spawn"), initializer=_start, initargs=(base, max_length)

@@ -1,6 +1,8 @@
 """The report on the terminal: counts by source, then findings, each kind up to a readable number."""
 
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -82,17 +84,19 @@ def _table(report: Report, sources: list[Source]) -> Table:
     row("with tools", lambda tally: tally.with_tools)
     row("different tools", lambda tally: len(tally.tools))
     for category in ("none", "single", "parallel", "multi_turn"):
-        row(
-            f"calls: {category.replace('_', '-')}",
-            lambda tally, category=category: tally.categories[category],
-        )
+        row(f"calls: {category.replace('_', '-')}", partial(_count, "categories", category))
     for reason in dict.fromkeys(reason for source in sources for reason in source.tally.dropped):
-        row(f"left out: {reason}", lambda tally, reason=reason: tally.dropped[reason])
+        row(f"left out: {reason}", partial(_count, "dropped", reason))
     for kind in _HEADINGS:
         seen = any(source.tally.found[kind] for source in sources)
         if seen or kind in _ALWAYS:
-            row(_HEADINGS[kind], lambda tally, kind=kind: tally.found[kind], _style(kind) if seen else "")
+            row(_HEADINGS[kind], partial(_count, "found", kind), _style(kind) if seen else "")
     return table
+
+
+def _count(counter: str, key: str, tally: Tally) -> int:
+    counts: Counter[str] = getattr(tally, counter)
+    return counts[key]
 
 
 def _findings(report: Report, console: Console, out: Path | None) -> None:
