@@ -9,7 +9,6 @@ import json
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +205,16 @@ def call_id(origin: str) -> str:
     return hashlib.sha256(origin.encode()).hexdigest()[:9]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Stand-in: a record as its container holds it, or why there is none."""
+
+    where: str
+    value: Any = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scanned:
     """Stand-in for `Record` of the importers' package."""
 
@@ -217,34 +225,38 @@ class Scanned:
 
 def scan(source: str | Path, format: str | None = None) -> Iterator[Scanned]:
     """Stand-in: every record of one file, the broken ones too."""
+    for one in raw(source):
+        yield record(one, format)
+
+
+def raw(source: str | Path) -> Iterator[Raw]:
+    """Stand-in: the records of a source before any importer; cheap, and cheap to send elsewhere."""
     path = Path(source)
     if not path.is_file():
         raise UserError(f"{path}: there is no such file; check the path.")
     with path.open("rb") as file:
         first = next((line for line in file if _blank_free(line)), b"")
         file.seek(0)
-        lines = _array_or_end(path) if _blank_free(first).startswith(b"[") else _lines(path, file)
-        for where, record in lines:
+        if _blank_free(first).startswith(b"["):
             try:
-                yield Scanned(where, _conversation(where, record() if callable(record) else record), None)
+                yield from (Raw(where, value) for where, value in _records(path))
             except UserError as error:
                 place, _, problem = str(error).partition(": ")
-                yield Scanned(place, None, problem)
+                yield Raw(place, None, problem)
+            return
+        for number, line in enumerate(file, 1):
+            if _blank_free(line):
+                try:
+                    yield Raw(f"{path}:{number}", _line(f"{path}:{number}", line))
+                except UserError as error:
+                    yield Raw(f"{path}:{number}", None, str(error).partition(": ")[2])
 
 
-def _lines(path: Path, file: Any) -> Iterator[tuple[str, Any]]:
-    for number, line in enumerate(file, 1):
-        if _blank_free(line):
-            where = f"{path}:{number}"
-            yield where, partial(_line, where, line)
-
-
-def _array_or_end(path: Path) -> Iterator[tuple[str, Any]]:
+def record(raw: Raw, format: str | None = None) -> Scanned:
+    """Stand-in: what an importer makes of it."""
+    if raw.problem is not None:
+        return Scanned(raw.where, None, raw.problem)
     try:
-        yield from _records(path)
+        return Scanned(raw.where, _conversation(raw.where, raw.value), None)
     except UserError as error:
-        yield str(path), partial(_raise, error)
-
-
-def _raise(error: UserError) -> None:
-    raise error
+        return Scanned(raw.where, None, str(error).partition(": ")[2])

@@ -47,13 +47,13 @@ _SHAPES = (
     _shape("a GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", r"gh[pousr]_[A-Za-z0-9]{36,251}(?!\w)"),
     _shape("a GitHub token", "github_pat_", r"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}(?!\w)"),
     _shape("a GitLab token", "glpat-", r"glpat-[\w.-]{20,}"),
-    _shape("a Slack token", "xoxb- xoxp- xoxa- xoxr- xoxs- xoxe-", r"xox[abeprs]-\d[\w-]{16,}"),
+    _shape("a Slack token", "xoxb- xoxp- xoxa- xoxr- xoxs- xoxe-", r"xox[abeprs]-[0-9][\w-]{16,}"),
     _shape(
         "a Slack webhook", "hooks.slack.com", r"https://hooks\.slack\.com/services/T\w{8,}/B\w{8,}/\w{20,}"
     ),
     _shape("an OpenAI key", "sk-proj- sk-svcacct- sk-admin-", r"sk-(?:proj|svcacct|admin)-[\w-]{40,}"),
     _shape("an OpenAI key", "T3BlbkFJ", r"sk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}(?!\w)"),
-    _shape("an Anthropic key", "sk-ant-", r"sk-ant-[a-z]+\d{2}-[\w-]{80,}"),
+    _shape("an Anthropic key", "sk-ant-", r"sk-ant-[a-z]+[0-9]{2}-[\w-]{80,}"),
     _shape("a Hugging Face token", "hf_", r"hf_[A-Za-z0-9]{34}(?!\w)"),
     _shape("a Stripe key", "sk_live_ rk_live_", r"[rs]k_live_[A-Za-z0-9]{20,247}(?!\w)"),
     _shape("a Google API key", "AIza", r"AIza[\w-]{35}(?![\w-])"),
@@ -75,9 +75,9 @@ _SHAPES = (
 )
 
 # First digits of the card networks, in groups or in one piece.
-_CARD = re.compile(r"(?<![\w.,+#/-])[2-6]\d{3}([ -]?)\d{4}\1\d{4}\1\d{1,7}(?![\w-]|[.,]\d)")
-_AMEX = re.compile(r"(?<![\w.,+#/-])3[47]\d{2}([ -]?)\d{6}\1\d{5}(?![\w-]|[.,]\d)")
-_IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
+_CARD = re.compile(r"(?<![\w.,+#/-])[2-6][0-9]{3}([ -]?)[0-9]{4}\1[0-9]{4}\1[0-9]{1,7}(?![\w-]|[.,][0-9])")
+_AMEX = re.compile(r"(?<![\w.,+#/-])3[47][0-9]{2}([ -]?)[0-9]{6}\1[0-9]{5}(?![\w-]|[.,][0-9])")
+_IBAN = re.compile(r"(?<!\w)[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
 
 # Numbers that payment providers publish for tests.
 _TEST_CARDS = {
@@ -88,8 +88,12 @@ _TEST_CARDS = {
 
 
 def suspicious(text: str) -> bool:
-    """Whether `find` could find something: quick, never wrong when it says no; JSON text may be given."""
-    return any(literal in text for literal in _LITERALS) or _NUMBERS.search(text) is not None
+    """Whether `find` could find something: quick, and never wrong when it says no."""
+    return (
+        any(literal in text for literal in _LITERALS)
+        or _CARDS_HAVE.search(text) is not None
+        or _IBANS_HAVE.search(text) is not None
+    )
 
 
 def find(text: str) -> Iterator[Secret]:
@@ -111,9 +115,9 @@ def find(text: str) -> Iterator[Secret]:
 
 
 _LITERALS = tuple(dict.fromkeys(literal for shape in _SHAPES for literal in shape.literals))
-_NUMBERS = re.compile(
-    r"\d{4}[ -]?\d{4}[ -]?\d{4}|3[47]\d\d[ -]?\d{6}|[A-Z]{2}\d{2} ?[A-Z0-9]{4} ?[A-Z0-9]{4}"
-)
+# What the patterns for numbers have in common, in forms that are searched fast.
+_CARDS_HAVE = re.compile(r"[0-9]{4}[ -]?[0-9]{4}")
+_IBANS_HAVE = re.compile(r"[A-Z][A-Z][0-9][0-9] ?[A-Z0-9]{4}")
 
 
 def _luhn(number: str) -> bool:

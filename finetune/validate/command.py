@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from pydantic_core import PydanticSerializationError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from data.duplicates import Fingerprints, Pair
 from data.errors import UserError
-from data.formats import scan
+from data.formats import raw
 from finetune.recipe import Limits
 from finetune.validate import table
-from finetune.validate.examine import Item
+from finetune.validate.examine import Chunk
 from finetune.validate.places import Places
 from finetune.validate.plan import Plan, plan
 from finetune.validate.pool import CHUNK, examined
@@ -52,7 +51,7 @@ def examine(chosen: Plan, findings: Findings, console: Console) -> Report:
         owners = array("I")
         bar = stack.enter_context(_progress(console))
         task = bar.add_task("reading", total=None, rate="")
-        chunks = _chunks(chosen.sources, findings, places)
+        chunks = _chunks(chosen.sources, findings)
         # Closed here, not by the garbage collector, so that an interrupt ends the processes at once.
         results = stack.enter_context(closing(examined(chunks, chosen.base, chosen.max_length)))
         for owner, result in results:
@@ -61,7 +60,9 @@ def examine(chosen: Plan, findings: Findings, console: Console) -> Report:
             for finding in result.findings:
                 findings.add(finding)
             fingerprints.add(result.fingerprints)
-            owners.extend([owner] * result.tally.conversations)
+            for place in result.places:
+                places.add(place)
+                owners.append(owner)
             rate = len(owners) / max(time.monotonic() - started, 0.001)
             bar.update(task, completed=len(owners), rate=f"{rate:,.0f}/s")
         bar.update(task, description="comparing")
@@ -73,36 +74,21 @@ def examine(chosen: Plan, findings: Findings, console: Console) -> Report:
     return report
 
 
-def _chunks(sources: list[Source], findings: Findings, places: Places) -> Iterator[tuple[int, list[Item]]]:
-    """The readable conversations in chunks, each of one source; what cannot be read becomes a finding."""
+def _chunks(sources: list[Source], findings: Findings) -> Iterator[tuple[int, Chunk]]:
+    """The records of all sources in chunks, each of one source; an unreadable source becomes a finding."""
     for owner, source in enumerate(sources):
-        items: list[Item] = []
+        chunk = Chunk([], source.format)
         try:
-            for record in scan(source.name):
-                problem = record.problem
-                if record.conversation is not None:
-                    try:
-                        items.append((record.where, record.conversation.model_dump_json(exclude_none=True)))
-                        places.add(record.where)
-                    except PydanticSerializationError:
-                        problem = "it holds half of a surrogate pair, which is no text; mend this record."
-                if problem is not None:
-                    source.tally.records += 1
-                    source.tally.dropped["cannot be read"] += 1
-                    _found(findings, source, "unreadable", record.where, problem)
-                if len(items) == CHUNK:
-                    yield owner, items
-                    items = []
+            for one in raw(source.name):
+                chunk.records.append(one)
+                if len(chunk.records) == CHUNK:
+                    yield owner, chunk
+                    chunk = Chunk([], source.format)
         except UserError as error:
-            _found(
-                findings,
-                source,
-                "unreadable_source",
-                source.name,
-                str(error).removeprefix(f"{source.name}: "),
-            )
-        if items:
-            yield owner, items
+            reason = str(error).removeprefix(f"{source.name}: ")
+            _found(findings, source, "unreadable_source", source.name, reason)
+        if chunk.records:
+            yield owner, chunk
 
 
 def _repeated(pair: Pair, places: Places, source: Source, findings: Findings) -> None:

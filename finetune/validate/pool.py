@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from data.errors import UserError
-from finetune.validate.examine import Examined, Examiner, Item
+from finetune.validate.examine import Chunk, Examined, Examiner
 
 PROCESSES = 2
-"""Beside the one that reads, which is then the slowest; more would only cost memory."""
+"""Beside the one that reads; more would cost more memory than a laptop may have to spare."""
 CHUNK = 256
 """Conversations of a chunk: enough to hide what sending costs, little enough for a moving progress bar."""
 _AHEAD = 2 * PROCESSES + 2
+_ALONE = 8
+"""From this many chunks on, other processes are worth their start of about a second."""
 
 Tag = TypeVar("Tag")
 
@@ -26,24 +28,24 @@ _examiner: Examiner
 
 
 def examined(
-    chunks: Iterable[tuple[Tag, list[Item]]], base: Path | None, max_length: int | None
+    chunks: Iterable[tuple[Tag, Chunk]], base: Path | None, max_length: int | None
 ) -> Generator[tuple[Tag, Examined], None, None]:
     """Each chunk's tag with what was found in it, in the order of the chunks.
 
     Few chunks are examined in this process: starting others would take longer.
     """
     rest = iter(chunks)
-    first = list(islice(rest, 3))
-    if len(first) < 3:
+    first = list(islice(rest, _ALONE))
+    if len(first) < _ALONE:
         examiner = Examiner(base, max_length)
-        for tag, items in first:
-            yield tag, examiner.chunk(items)
+        for tag, chunk in first:
+            yield tag, examiner.chunk(chunk)
         return
     yield from _in_processes(chain(first, rest), base, max_length)
 
 
 def _in_processes(
-    chunks: Iterable[tuple[Tag, list[Item]]], base: Path | None, max_length: int | None
+    chunks: Iterable[tuple[Tag, Chunk]], base: Path | None, max_length: int | None
 ) -> Generator[tuple[Tag, Examined], None, None]:
     # `spawn`: a copy of this process would hold the progress bar's thread and all that was read.
     pool = ProcessPoolExecutor(
@@ -51,8 +53,8 @@ def _in_processes(
     )
     waiting: deque[tuple[Tag, Future[Examined]]] = deque()
     try:
-        for tag, items in chunks:
-            waiting.append((tag, pool.submit(_examine, items)))
+        for tag, chunk in chunks:
+            waiting.append((tag, pool.submit(_examine, chunk)))
             if len(waiting) >= _AHEAD:
                 yield _next(waiting)
         while waiting:
@@ -80,5 +82,5 @@ def _start(base: Path | None, max_length: int | None) -> None:
     _examiner = Examiner(base, max_length)
 
 
-def _examine(items: list[Item]) -> Examined:
-    return _examiner.chunk(items)
+def _examine(chunk: Chunk) -> Examined:
+    return _examiner.chunk(chunk)

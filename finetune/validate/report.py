@@ -50,6 +50,8 @@ class Source:
 
     name: str
     heldout: bool
+    format: str | None = None
+    """The importer's name; None where each record's own shape tells it."""
     tally: Tally = field(default_factory=Tally)
 
 
