@@ -63,7 +63,7 @@ def _compiled(key: bytes) -> "_Validator | str":
         # Many tools are written for drafts that the newest one refuses, such as `items` as a list.
         return jsonschema_rs.Draft7Validator(schema, retriever=_offline)
     except ValueError as error:
-        return f"are no JSON schema ({str(error).splitlines()[0][:120]})"
+        return f"are no JSON schema ({str(error).splitlines()[0][:200]})"
 
 
 def _offline(uri: str) -> NoReturn:

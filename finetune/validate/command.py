@@ -30,7 +30,10 @@ def validate(given: list[str], heldout: list[str], base: str | None, strict: boo
         report = examine(chosen, findings, Console(stderr=True))
         table.show(report, Console(highlight=False), strict, out)
         if out:
-            write(report, out)
+            try:
+                write(report, out)
+            except OSError as error:
+                raise UserError(f"{out} cannot be written ({error.strerror}); give another path.") from None
         return 2 if report.failed(strict) else 0
 
 

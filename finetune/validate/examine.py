@@ -69,6 +69,8 @@ class Examiner:
             result.note("secret", f"{where}: {place}", f"this looks like {secret}; {advice}")
         if self._renderer:
             self._render(self._renderer, conversation, where, result)
+        else:
+            result.tally.rows += any(message.weight for message in _answers(conversation))
 
     def _render(self, renderer: Renderer, conversation: Conversation, where: str, result: Examined) -> None:
         tally = result.tally

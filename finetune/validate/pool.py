@@ -53,6 +53,7 @@ def _in_processes(
     )
     waiting: deque[tuple[Tag, Future[Examined]]] = deque()
     try:
+        _launch(pool)
         for tag, chunk in chunks:
             waiting.append((tag, pool.submit(_examine, chunk)))
             if len(waiting) >= _AHEAD:
@@ -68,6 +69,15 @@ def _in_processes(
         pool.shutdown(cancel_futures=True)
 
 
+def _launch(pool: ProcessPoolExecutor) -> None:
+    """Start the processes deaf to Ctrl-C, which reaches the whole group: this process alone answers it."""
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        pool.submit(int)
+    finally:
+        signal.signal(signal.SIGINT, heard)
+
+
 def _next(waiting: "deque[tuple[Tag, Future[Examined]]]") -> tuple[Tag, Examined]:
     tag, future = waiting.popleft()
     return tag, future.result()
@@ -75,8 +85,6 @@ def _next(waiting: "deque[tuple[Tag, Future[Examined]]]") -> tuple[Tag, Examined
 
 def _start(base: Path | None, max_length: int | None) -> None:
     global _examiner
-    # Ctrl-C reaches the whole group; the parent alone answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # One conversation at a time: the tokenizer's own threads would only fight over the two cores.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     _examiner = Examiner(base, max_length)

@@ -107,5 +107,5 @@ def _source(source: Source, counted: bool) -> dict[str, Any]:
     row = {each.name: getattr(source.tally, each.name) for each in fields(Tally)}
     row["tools"] = len(source.tally.tools)
     if not counted:
-        row["rows"] = row["tokens"] = row["learnt_tokens"] = None
+        row["tokens"] = row["learnt_tokens"] = None
     return {"name": source.name, "heldout": source.heldout, **row}

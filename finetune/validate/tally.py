@@ -48,6 +48,7 @@ class Tally:
     """Those of the records that could be read."""
     targets: int = 0
     rows: int = 0
+    """What training keeps: samples, or where no base renders them, conversations with something to learn."""
     tokens: int = 0
     learnt_tokens: int = 0
     with_tools: int = 0
