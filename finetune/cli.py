@@ -52,6 +52,26 @@ def preview(
     run(source, sample or [1], html, base)
 
 
+@app.command()
+def validate(
+    sources: Annotated[
+        list[str], typer.Argument(help="A recipe, or files of conversations.", metavar="RECIPE|SOURCE...")
+    ],
+    heldout: Annotated[
+        list[str] | None, typer.Option(help="Held-out conversations, to look for in the sources.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Count tokens as this base; the recipe's by default.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write counts and all findings to this file.")] = None,
+) -> None:
+    """Read all data, count what training would learn, and name every problem with its place."""
+    from finetune.validate.command import validate as run
+
+    raise typer.Exit(run(sources, heldout or [], base, strict, json))
+
+
 @app.command("eval")
 def evaluate(
     suite: Annotated[Path, typer.Argument(help="The suite, a YAML file.")],

@@ -11,8 +11,8 @@
 """
 
 from data.formats.parts import call_id
-from data.formats.reader import read, scan
-from data.formats.record import Record
+from data.formats.reader import raw, read, record, scan
+from data.formats.record import Raw, Record
 from data.formats.shapes import FORMATS
 
-__all__ = ["FORMATS", "Record", "call_id", "read", "scan"]
+__all__ = ["FORMATS", "Raw", "Record", "call_id", "raw", "read", "record", "scan"]

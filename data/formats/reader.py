@@ -1,8 +1,7 @@
 """Sources to conversations, one at a time, whatever holds them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -28,12 +27,14 @@ def scan(source: str | Path, format: str | None = None) -> Iterator[Record]:
     `source` is a file, a folder, a glob or `hf:owner/name[:split][@revision]`; `format` names the records'
     format, which each record's own keys tell otherwise. UserError when the source itself cannot be read.
     """
-    reader = sniff if format is None else reader_of(format)
-    for raw in _raw(source):
-        yield _record(raw, reader)
+    if format is not None:
+        reader_of(format)
+    for one in raw(source):
+        yield record(one, format)
 
 
-def _raw(source: str | Path) -> Iterator[Raw]:
+def raw(source: str | Path) -> Iterator[Raw]:
+    """The records of `source` before any importer: cheap, and cheap to send to another process."""
     if isinstance(source, str) and source.startswith("hf:"):
         yield from hub.records(source, COLUMNS)
         return
@@ -52,7 +53,9 @@ def _is_parquet(path: Path) -> bool:
         raise UserError(f"{path}: it cannot be read ({error.strerror}); check its permissions.") from None
 
 
-def _record(raw: Raw, reader: Callable[[dict[str, Any]], dict[str, Any]]) -> Record:
+def record(raw: Raw, format: str | None = None) -> Record:
+    """What the importer of `format`, or of the record's own shape, makes of a raw record."""
+    reader = sniff if format is None else reader_of(format)
     if raw.problem is not None:
         return Record(raw.where, None, raw.problem)
     try:
