@@ -1,13 +1,13 @@
 """Conversations to rows of tokens, with a count of everything that was left out."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from data import digest
+from data import digest, rules
 from data.chat import Conversation
 from data.errors import UserError
-from data.formats import read
+from data.formats import scan
 from data.manifest import DatasetEntry, HeldOutEntry, SourceEntry
 from data.sources import Source, mixed
 from data.splits import Split
@@ -49,8 +49,10 @@ def prepare(
     split = Split(heldout, split_seed)
     everything = [
         [
-            _render(conversation, renderer, max_length, learn, split.add(conversation) if heldout else "")
-            for conversation in read(source.path, source.format)
+            _render(
+                where, conversation, renderer, max_length, learn, split.add(conversation) if heldout else ""
+            )
+            for where, conversation in _sound(source)
         ]
         for source in sources
     ]
@@ -99,10 +101,24 @@ def prepare(
     return Dataset(rows, entry, [row for one in aside for row in one.rows])
 
 
+def _sound(source: Source) -> Iterator[tuple[str, Conversation]]:
+    """Conversations with their places; UserError at the first that cannot be read or breaks a rule."""
+    for record in scan(source.path, source.format):
+        if record.conversation is None:
+            raise UserError(f"{record.where}: {record.problem}")
+        for problem in rules.problems(record.conversation):
+            if rules.SEVERITY[problem.kind] == "error":
+                raise UserError(f"{record.where}: {problem.where}: {problem.message}")
+        yield record.where, record.conversation
+
+
 def _render(
-    conversation: Conversation, renderer: Renderer, max_length: int, learn: Learn, group: str
+    where: str, conversation: Conversation, renderer: Renderer, max_length: int, learn: Learn, group: str
 ) -> _Rendered:
-    samples = renderer.samples(conversation, learn)
+    try:
+        samples = renderer.samples(conversation, learn)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     rows = [sample for sample in samples if len(sample.input_ids) <= max_length]
     dropped: Counter[str] = Counter()
     if not samples:
