@@ -78,7 +78,10 @@ clean: ## remove the environment and caches of this checkout; bases and registry
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
 ##@ Measure
-.PHONY: bench-validate
+.PHONY: bench-render bench-validate
+bench-render: $(STAMP) base ## tokens per second of rendering, beside plain apply_chat_template
+	@$(BIN)/python -m bench.render $(ARGS)
+
 bench-validate: $(STAMP) base ## time finetune validate on 100 000 conversations, beside plain apply_chat_template
 	@$(BIN)/python -m bench.validate $(ARGS)
 
