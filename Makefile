@@ -77,6 +77,14 @@ samples: $(STAMP) ## write data/samples/ again with its generator (same bytes ev
 clean: ## remove the environment and caches of this checkout; bases and registry stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
+##@ Measure
+.PHONY: bench-render bench-validate
+bench-render: $(STAMP) base ## tokens per second of rendering, beside plain apply_chat_template
+	@$(BIN)/python -m bench.render $(ARGS)
+
+bench-validate: $(STAMP) base ## time finetune validate on 100 000 conversations, beside plain apply_chat_template
+	@$(BIN)/python -m bench.validate $(ARGS)
+
 ##@ Check
 .PHONY: check test test-slow format
 check: $(DEV) ## lint, format, strict types, layering, help text and README (seconds)

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from data import strict_json
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -24,8 +26,8 @@ class FunctionCall(_Strict):
     def parsed(self) -> dict[str, Any]:
         """The arguments as a dictionary; ValueError when they are not a JSON object."""
         try:
-            value = json.loads(self.arguments)
-        except json.JSONDecodeError as error:
+            value = strict_json.loads(self.arguments)
+        except (json.JSONDecodeError, strict_json.RefusedError) as error:
             raise ValueError(f"arguments of {self.name!r} are not JSON: {error}") from None
         if not isinstance(value, dict):
             raise ValueError(f"arguments of {self.name!r} are a {type(value).__name__}, not an object")
@@ -91,17 +93,19 @@ class Tool(_Strict):
 class Conversation(_Strict):
     """One training or evaluation conversation.
 
-    `id` groups samples of one origin; `category` names what it exercises in reports.
+    `id` groups samples of one origin, unless `group` does; `category` names what it exercises in reports.
     """
 
     messages: list[Message] = Field(min_length=1)
     tools: list[Tool] = []
     id: str | None = None
+    group: str | None = None
+    """Conversations of one group never stand on both sides of a split."""
     category: str | None = None
 
     def plain(self) -> dict[str, Any]:
         """The OpenAI-shaped dictionary: `messages` and, where there are any, `tools`."""
-        body = self.model_dump(mode="json", exclude_none=True, exclude={"id", "category"})
+        body = self.model_dump(mode="json", exclude_none=True, exclude={"id", "group", "category"})
         for message in body["messages"]:
             if message["role"] == "assistant":
                 message.pop("weight")

@@ -1,9 +1,9 @@
 """What a base and an adapter say of themselves: the versioned JSON that trainer and server share."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from data import digest
 from data.errors import UserError
@@ -60,9 +60,39 @@ class AdapterBase(_Shape):
     fingerprint: str
 
 
+class SourceEntry(_Shape):
+    """What one source of the recipe gave: conversations read, held out, and used (repeats count)."""
+
+    path: str
+    weight: float = 1.0
+    format: str | None = None
+    read: int | None = None
+    held_out: int | None = None
+    used: int | None = None
+    """None in manifests from before these were counted."""
+
+
+class HeldOutEntry(_Shape):
+    """The split that was made, and what fell to its held-out side."""
+
+    share: float
+    seed: int
+    groups: int
+    conversations: int
+
+
+def _named(value: Any) -> Any:
+    """The first manifests wrote a source as its path alone."""
+    return {"path": value} if isinstance(value, str) else value
+
+
 class DatasetEntry(_Shape):
+    """`conversations` were read for training, held-out ones not among them, before any weight."""
+
     digest: str
-    sources: list[str]
+    sources: list[Annotated[SourceEntry, BeforeValidator(_named)]]
+    mix_seed: int = 0
+    heldout: HeldOutEntry | None = None
     conversations: int
     targets: int
     tokens: int

@@ -35,6 +35,43 @@ def train(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file."
     run(recipes.load(recipe))
 
 
+@app.command()
+def preview(
+    source: Annotated[Path, typer.Argument(help="A recipe (YAML), or a file of conversations.")],
+    sample: Annotated[
+        list[int] | None, typer.Option(help="Number of a conversation, from 1; may be repeated.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one HTML page instead of the terminal.")] = None,
+    base: Annotated[
+        str | None, typer.Option(help="The base that renders; the recipe's, or the embedded one.")
+    ] = None,
+) -> None:
+    """Show the exact tokens of samples, the learnt ones in colour."""
+    from finetune.preview.command import preview as run
+
+    run(source, sample or [1], html, base)
+
+
+@app.command()
+def validate(
+    sources: Annotated[
+        list[str], typer.Argument(help="A recipe, or files of conversations.", metavar="RECIPE|SOURCE...")
+    ],
+    heldout: Annotated[
+        list[str] | None, typer.Option(help="Held-out conversations, to look for in the sources.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Count tokens as this base; the recipe's by default.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write counts and all findings to this file.")] = None,
+) -> None:
+    """Read all data, count what training would learn, and name every problem with its place."""
+    from finetune.validate.command import validate as run
+
+    raise typer.Exit(run(sources, heldout or [], base, strict, json))
+
+
 @app.command("eval")
 def evaluate(
     suite: Annotated[Path, typer.Argument(help="The suite, a YAML file.")],

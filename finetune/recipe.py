@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from data.sources import Source
 from finetune.strict import Strict, load_yaml
 
 
@@ -15,11 +16,40 @@ class Base(Strict):
     weights: Literal["auto", "packed", "dense"] = "auto"
 
 
-class Data(Strict):
-    """Files of conversations; `max_length` is in tokens, and what is longer is left out and counted."""
+def _from_path(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
 
-    train: list[Path] = Field(min_length=1)
+
+class Limits(Strict):
+    """What `finetune validate` lets pass. All are shares; a share above its limit is an error."""
+
+    similarity: float = Field(default=0.8, gt=0, le=1)
+    """From this share of common word groups on, two conversations are near duplicates."""
+    dropped: float = Field(default=0.1, ge=0, le=1)
+    """Of the rows of training data: those that are left out, for their length or as unreadable."""
+    duplicates: float = Field(default=0.5, ge=0, le=1)
+    """Of the training conversations: those that repeat an earlier one, exactly or nearly."""
+    overlap: float = Field(default=0.05, ge=0, le=1)
+    """Of the held-out conversations: those that are trained on, exactly or nearly."""
+
+
+class Data(Strict):
+    """Sources of conversations (`data.sources` says how they are mixed, `data.splits` how held out).
+
+    `max_length` is in tokens, and what is longer is left out and counted. `learn` selects the assistant
+    messages to learn: all, the last one only, or those that call tools.
+    """
+
+    train: list[Annotated[Source, BeforeValidator(_from_path)]] = Field(min_length=1)
+    mix_seed: int = Field(default=0, ge=0)
+    heldout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the conversation groups that is kept out of training."""
+    split_seed: int = Field(default=0, ge=0)
     max_length: int = Field(default=2048, ge=16)
+    learn: Literal["all", "last", "tool_calls"] = "all"
+    heldout_files: list[Path] = []
+    """Never trained on, such as an evaluation's; validation looks for what `train` shares with them."""
+    limits: Limits = Limits()
 
 
 class Lora(Strict):

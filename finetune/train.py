@@ -26,7 +26,15 @@ def train(recipe: Recipe) -> Path:
         )
     base_folder = find(recipe.base.name)
     base = read_base(base_folder)
-    dataset = prepare(recipe.data.train, open_renderer(base_folder), recipe.data.max_length)
+    dataset = prepare(
+        recipe.data.train,
+        open_renderer(base_folder),
+        recipe.data.max_length,
+        learn=recipe.data.learn,
+        mix_seed=recipe.data.mix_seed,
+        heldout=recipe.data.heldout,
+        split_seed=recipe.data.split_seed,
+    )
     with staging(recipe.folder) as stage, quiet(stage / LOG) as console:
         _introduce(console, recipe, base, dataset)
         _run(recipe, base, base_folder, dataset, stage, console)

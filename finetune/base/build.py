@@ -21,7 +21,8 @@ from finetune.base.identity import describe
 from finetune.base.resolve import Say, write_manifest
 from finetune.progress import Step, steps
 from finetune.quiet import quiet
-from finetune.render import Sample, TemplateRenderer
+from finetune.render import Sample
+from finetune.render_template import TemplateRenderer
 
 CALIBRATION_ROWS, CALIBRATION_TOKENS = 8, 256
 TOKENIZER_FILES = (

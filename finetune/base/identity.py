@@ -7,7 +7,7 @@ from typing import Any
 from data import digest
 from data.errors import UserError
 from data.manifest import BaseIdentity, BaseManifest
-from finetune.render import open_renderer
+from finetune.render import mistral_file, open_renderer
 
 # Fields that change with the library that saved the file, not with the model.
 _VOLATILE = {"_name_or_path", "transformers_version", "torch_dtype", "dtype"}
@@ -41,9 +41,7 @@ def describe(folder: Path, name: str, source: dict[str, Any], quality: dict[str,
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise UserError(f"{folder} holds no .safetensors weights; download the base completely.")
-    tokenizer = folder / "tekken.json"
-    if not tokenizer.is_file():
-        tokenizer = folder / "tokenizer.json"
+    tokenizer = mistral_file(folder) or folder / "tokenizer.json"
     if not tokenizer.is_file():
         raise UserError(f"{folder} has neither tekken.json nor tokenizer.json; add the model's tokenizer.")
     identity = BaseIdentity(

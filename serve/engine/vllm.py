@@ -152,7 +152,10 @@ def _arguments(settings: Settings) -> Namespace:
     if mistral:
         line += ["--tokenizer-mode", "mistral"]
     else:
+        # Left to itself, vLLM guesses from the template's syntax what becomes of content given in parts; with
+        # this it is always one string, which is what the trainer renders.
         line += ["--chat-template", str(settings.folder / "chat_template.jinja")]
+        line += ["--chat-template-content-format", "string"]
     if settings.max_model_len:
         line += ["--max-model-len", str(settings.max_model_len)]
     if current_platform.is_cpu():

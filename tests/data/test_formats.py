@@ -167,7 +167,7 @@ def test_missing_file(tmp_path: Path) -> None:
     [
         ('{"messages": [', "not JSON"),
         ("42", "a record is a JSON object, but this is a int"),
-        ('{"prompt": "a"}', "a conversation has `messages` or `conversations`, but its keys are 'prompt'"),
+        ('{"prompt": "a"}', "`prompt` and `completion`, but its keys are 'prompt'"),
         ('{"messages": []}', "not a conversation (messages: List should have at least 1 item"),
         ('{"messages": {"role": "user"}}', "`messages` is not a list of objects"),
         ('{"messages": null}', "not a conversation (messages"),

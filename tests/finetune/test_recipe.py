@@ -27,6 +27,17 @@ def test_a_good_recipe(tmp_path: Path) -> None:
     assert recipe.folder == Path("runs/x")
 
 
+def test_sources_are_paths_or_objects(tmp_path: Path) -> None:
+    train = "[a.jsonl, {path: 'hf:owner/name:train', weight: 2.5, format: sharegpt}]"
+    text = GOOD.replace("data: {train: [a.jsonl]}", f"data: {{train: {train}, heldout: 0.05, split_seed: 3}}")
+    data = load(tmp_path, text).data
+    assert [(one.path, one.weight, one.format) for one in data.train] == [
+        ("a.jsonl", 1.0, None),
+        ("hf:owner/name:train", 2.5, "sharegpt"),
+    ]
+    assert (data.heldout, data.split_seed) == (0.05, 3)
+
+
 def test_every_mistake_in_one_message_with_the_nearest_name(tmp_path: Path) -> None:
     text = """
 name: X!
@@ -56,6 +67,9 @@ train: {epochs: 1, learning_rte: 1e-3, batch: 0}
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        ("[a.jsonl]|[{path: a, wieght: 2}]", "data.train.0.wieght: unknown key; did you mean `weight`?"),
+        ("[a.jsonl]|[{path: a, format: csv}]", "data.train.0.format: must be one of openai, sharegpt"),
+        ("[a.jsonl]|[a.jsonl], heldout: 1", "data.heldout: "),
         ("train: {epochs: 1}|train: {}", "exactly one of `epochs` and `steps`"),
         ("train: {epochs: 1}|train: {steps: 1, batch: 8, micro_batch: 3}", "multiple of `micro_batch`"),
         ("name: x|name: x\nname: y", "'name' stands twice"),

@@ -1,0 +1,34 @@
+"""The sentences that readers of files share: the reason, and the next step."""
+
+import zlib
+
+from data.strict_json import RefusedError
+
+UNREADABLE = (OSError, EOFError, zlib.error)
+"""What a damaged gzip file or a failing disk raises while it is read."""
+
+
+def not_utf8(error: UnicodeDecodeError, start: int) -> str:
+    return f"not UTF-8 text ({error.reason} at byte {start}); save it as UTF-8."
+
+
+def not_json(reason: str, column: int) -> str:
+    return f"not JSON ({reason.removesuffix(' at')} at column {column}); mend or delete this record."
+
+
+def oversized(limit: int) -> str:
+    return (
+        f"a record takes at most {limit / 2**20:g} MiB, but this one is longer; split or delete it"
+        " (are line ends missing?)."
+    )
+
+
+def damaged(error: BaseException) -> str:
+    return (
+        f"the file cannot be read from here on ({str(error).rstrip('.') or type(error).__name__});"
+        " copy or download it again."
+    )
+
+
+def refused(error: RefusedError) -> str:
+    return f"not JSON that every reader takes ({error}); mend or delete this record."

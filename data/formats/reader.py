@@ -1,0 +1,83 @@
+"""Sources to conversations, one at a time, whatever holds them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from data.chat import Conversation
+from data.errors import UserError
+from data.formats import hub, parquet, text
+from data.formats.places import files
+from data.formats.record import Raw, Record
+from data.formats.shapes import COLUMNS, UnclearError, reader_of, sniff
+
+
+def read(source: str | Path, format: str | None = None) -> Iterator[Conversation]:
+    """Every conversation of `source`; UserError with place, reason and next step at the first bad record."""
+    for record in scan(source, format):
+        if record.conversation is None:
+            raise UserError(f"{record.where}: {record.problem}")
+        yield record.conversation
+
+
+def scan(source: str | Path, format: str | None = None) -> Iterator[Record]:
+    """Every record of `source`, bad ones with their problem.
+
+    `source` is a file, a folder, a glob or `hf:owner/name[:split][@revision]`; `format` names the records'
+    format, which each record's own keys tell otherwise. UserError when the source itself cannot be read.
+    """
+    if format is not None:
+        reader_of(format)
+    for one in raw(source):
+        yield record(one, format)
+
+
+def raw(source: str | Path) -> Iterator[Raw]:
+    """The records of `source` before any importer: cheap, and cheap to send to another process."""
+    if isinstance(source, str) and source.startswith("hf:"):
+        yield from hub.records(source, COLUMNS)
+        return
+    for path in files(source):
+        if _is_parquet(path):
+            yield from parquet.records(path, COLUMNS)
+        else:
+            yield from text.records(path)
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1" or path.suffix == ".parquet"
+    except OSError as error:
+        raise UserError(f"{path}: it cannot be read ({error.strerror}); check its permissions.") from None
+
+
+def record(raw: Raw, format: str | None = None) -> Record:
+    """What the importer of `format`, or of the record's own shape, makes of a raw record."""
+    reader = sniff if format is None else reader_of(format)
+    if raw.problem is not None:
+        return Record(raw.where, None, raw.problem)
+    try:
+        if not isinstance(raw.value, dict):
+            kind = type(raw.value).__name__
+            raise UnclearError(f"a record is a JSON object, but this is a {kind}; mend it.")
+        return Record(raw.where, Conversation.model_validate(reader(raw.value)), None)
+    except ValidationError as error:
+        problem = f"not a conversation ({_deepest(error)}); mend this record."
+    except UnclearError as error:
+        problem = str(error)
+    except ValueError as error:
+        problem = f"{error}; mend this record."
+    except RecursionError:
+        problem = "it is nested too deeply; mend or delete this record."
+    return Record(raw.where, None, problem)
+
+
+def _deepest(error: ValidationError) -> str:
+    """The mistake that lies deepest: of a union's members, the one that the record came nearest to."""
+    mistakes = error.errors(include_url=False)
+    mistake = max(mistakes, key=lambda one: len(one["loc"]))  # the first of several equally deep ones
+    where = ".".join(str(part) for part in mistake["loc"] if part not in ("str", "list[TextItem]"))
+    message = mistake["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message

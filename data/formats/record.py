@@ -1,0 +1,46 @@
+"""What passes from files to importers, and from importers to everyone else."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from data.chat import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A record as its container holds it: any JSON value, or the reason why there is none."""
+
+    where: str
+    value: Any = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One conversation of a source, or the reason and the next step where it could not be read.
+
+    `where` is `path:line` (JSONL), `path:line (record n)` (JSON array), `path (row n)` (Parquet) or
+    `hf:name (row n)`.
+    """
+
+    where: str
+    conversation: Conversation | None
+    problem: str | None
+
+
+def present(value: Any) -> Any:
+    """A table's value as JSON would hold it: a table fills absent fields of an object with nulls.
+
+    ValueError for what JSON has no form for, such as dates and bytes.
+    """
+    if isinstance(value, dict):
+        return {key: present(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [present(item) for item in value]
+    if (
+        value is None
+        or isinstance(value, str | int)
+        or (isinstance(value, float) and abs(value) < float("inf"))
+    ):
+        return value
+    raise ValueError(f"it holds {value!r:.60}, which JSON has no form for")

@@ -1,0 +1,70 @@
+"""JSON schemas of tools: are they schemas, and do a call's arguments keep to them? Compiled once each."""
+
+import json
+import marshal
+from functools import lru_cache
+from typing import Any, NoReturn
+
+import jsonschema_rs
+
+_Validator = jsonschema_rs.Validator
+
+
+def schema_problem(schema: dict[str, Any]) -> str | None:
+    """Why `schema` cannot be used, as the rest of a sentence; None when it can."""
+    compiled = _compiled_of(schema)
+    return compiled if isinstance(compiled, str) else None
+
+
+def argument_problem(schema: dict[str, Any], arguments: str) -> str | None:
+    """How `arguments` (a JSON object in a string) break `schema`; None when they keep to it.
+
+    Nothing of the arguments' values is repeated: they may be private. A broken schema breaks nothing.
+    """
+    try:
+        value = json.loads(arguments, parse_constant=_no_constant)
+    except _ConstantError as error:
+        return f"hold {error}, which is no JSON number"
+    compiled = _compiled_of(schema) if schema else ""
+    if isinstance(compiled, str) or compiled.is_valid(value):
+        return None
+    broken = next(compiled.iter_errors(value))
+    if broken.schema_path and broken.schema_path[-1] == "required":
+        return f"break the schema: {broken.message}"
+    place = ".".join(map(str, broken.instance_path)) or "the top"
+    rule = next((str(part) for part in reversed(broken.schema_path) if isinstance(part, str)), "its type")
+    return f"break the schema at {place} (rule `{rule}`)"
+
+
+class _ConstantError(ValueError):
+    """NaN and infinities, which Python's reader takes and JSON does not know."""
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise _ConstantError(name)
+
+
+def _compiled_of(schema: dict[str, Any]) -> "_Validator | str":
+    try:
+        # Version 2 writes no back-references, so equal schemas have equal bytes; it is the fastest key.
+        return _compiled(marshal.dumps(schema, 2))
+    except ValueError:
+        return "are not JSON"
+
+
+@lru_cache(maxsize=8192)
+def _compiled(key: bytes) -> "_Validator | str":
+    schema = marshal.loads(key)
+    try:
+        return jsonschema_rs.validator_for(schema, retriever=_offline)
+    except ValueError:
+        pass
+    try:
+        # Many tools are written for drafts that the newest one refuses, such as `items` as a list.
+        return jsonschema_rs.Draft7Validator(schema, retriever=_offline)
+    except ValueError as error:
+        return f"are no JSON schema ({str(error).splitlines()[0][:200]})"
+
+
+def _offline(uri: str) -> NoReturn:
+    raise ValueError(f"{uri} would have to be fetched")

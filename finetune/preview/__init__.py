@@ -1,0 +1,1 @@
+"""`finetune preview`: the exact tokens of chosen samples, learnt ones in colour."""

@@ -1,0 +1,1 @@
+"""`finetune validate`: what training would learn, counted, and every problem with its place. No torch."""

@@ -1,0 +1,144 @@
+"""`finetune validate` from the plan to the exit code."""
+
+import sys
+import time
+from array import array
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from data.duplicates import Fingerprints, Pair
+from data.errors import UserError
+from data.formats import raw
+from finetune.recipe import Limits
+from finetune.validate import table
+from finetune.validate.examine import Chunk
+from finetune.validate.places import Places
+from finetune.validate.plan import Plan, plan
+from finetune.validate.pool import CHUNK, examined
+from finetune.validate.report import Findings, Report, Source, write
+from finetune.validate.tally import Finding
+
+
+def validate(given: list[str], heldout: list[str], base: str | None, strict: bool, out: Path | None) -> int:
+    """Validate a recipe or sources, print the report, and write it to `out`. 0, or 2 when it fails."""
+    chosen = plan(given, heldout, base)
+    with closing(Findings()) as findings:
+        report = examine(chosen, findings, Console(stderr=True))
+        table.show(report, Console(highlight=False), strict, out)
+        if out:
+            try:
+                write(report, out)
+            except OSError as error:
+                raise UserError(f"{out} cannot be written ({error.strerror}); give another path.") from None
+        return 2 if report.failed(strict) else 0
+
+
+def examine(chosen: Plan, findings: Findings, console: Console) -> Report:
+    """Read and examine everything that the plan names; progress goes to `console`."""
+    started = time.monotonic()
+    report = Report(
+        chosen.sources,
+        findings,
+        chosen.base.name if chosen.base else None,
+        chosen.why,
+        chosen.settings.max_length,
+        chosen.limits.model_dump(),
+    )
+    with ExitStack() as stack:
+        places = stack.enter_context(closing(Places()))
+        fingerprints = stack.enter_context(closing(Fingerprints()))
+        owners = array("I")
+        bar = stack.enter_context(_progress(console))
+        task = bar.add_task("reading", total=None, rate="")
+        chunks = _chunks(chosen.sources, findings)
+        # Closed here, not by the garbage collector, so that an interrupt ends the processes at once.
+        results = stack.enter_context(closing(examined(chunks, chosen.settings)))
+        for owner, result in results:
+            source = chosen.sources[owner]
+            source.tally.add(result.tally)
+            for finding in result.findings:
+                findings.add(finding)
+            fingerprints.add(result.fingerprints)
+            for place in result.places:
+                places.add(place)
+                owners.append(owner)
+            rate = len(owners) / max(time.monotonic() - started, 0.001)
+            bar.update(task, completed=len(owners), rate=f"{rate:,.0f}/s")
+        bar.update(task, description="comparing")
+        aside = bytearray(chosen.sources[owner].heldout for owner in owners)
+        for pair in fingerprints.pairs(chosen.limits.similarity, aside):
+            _repeated(pair, places, chosen.sources[owners[pair.later]], findings)
+    _limits(report, chosen.limits)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _chunks(sources: list[Source], findings: Findings) -> Iterator[tuple[int, Chunk]]:
+    """The records of all sources in chunks, each of one source; an unreadable source becomes a finding."""
+    for owner, source in enumerate(sources):
+        chunk = Chunk([], source.format)
+        try:
+            for one in raw(source.name):
+                chunk.records.append(one)
+                if len(chunk.records) == CHUNK:
+                    yield owner, chunk
+                    chunk = Chunk([], source.format)
+        except UserError as error:
+            reason = str(error).removeprefix(f"{source.name}: ")
+            _found(findings, source, "unreadable_source", source.name, reason)
+        if chunk.records:
+            yield owner, chunk
+
+
+def _repeated(pair: Pair, places: Places, source: Source, findings: Findings) -> None:
+    """One finding for a conversation that repeats another one."""
+    earlier = places[pair.earlier]
+    what = f"the same as {earlier}" if pair.exact else f"about {pair.similarity:.0%} the same as {earlier}"
+    if pair.overlap:
+        kind = "overlap" if pair.exact else "near_overlap"
+        message = f"held out, but {what}, which is trained on; take one of them out."
+    else:
+        kind = "duplicate" if pair.exact else "near_duplicate"
+        message = f"{what}; keep one of them."
+    _found(findings, source, kind, places[pair.later], message)
+
+
+def _limits(report: Report, limits: Limits) -> None:
+    """Sources without a record, and shares above what the recipe allows."""
+    for source in report.sources:
+        if not source.tally.records and not source.tally.found["unreadable_source"]:
+            _found(
+                report.findings, source, "empty_source", source.name, "it holds no conversation; check it."
+            )
+    trained, heldout = report.total(heldout=False), report.total(heldout=True)
+    repeated = trained.found["duplicate"] + trained.found["near_duplicate"]
+    known = heldout.found["overlap"] + heldout.found["near_overlap"]
+    for name, share, what in (
+        ("dropped", trained.dropped_share, "of what would be learnt is left out"),
+        ("duplicates", repeated / max(trained.conversations, 1), "of the conversations repeat another one"),
+        ("overlap", known / max(heldout.conversations, 1), "of the held-out conversations are trained on"),
+    ):
+        allowed = getattr(limits, name)
+        if share > allowed:
+            message = (
+                f"{share:.1%} {what}, and data.limits.{name} allows {allowed:.1%}; mend the data or raise it."
+            )
+            report.findings.add(Finding("limit", "all sources", message))
+
+
+def _found(findings: Findings, source: Source, kind: str, where: str, message: str) -> None:
+    source.tally.found[kind] += 1
+    findings.add(Finding(kind, where, message))
+
+
+def _progress(console: Console) -> Progress:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}: {task.completed:,} conversations, {task.fields[rate]}"),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty())
