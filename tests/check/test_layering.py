@@ -14,7 +14,9 @@ MODEL_SIDE = {"torch", "transformers", "peft", "trl", "datasets", "wandb", "acce
 # The rooms where a model is at hand; everywhere else these imports stand inside a function of these files.
 MODEL_ROOMS = {
     "data/formats/hub.py",
+    "finetune/attention.py",
     "finetune/awq.py",
+    "finetune/lora_linear.py",
     "finetune/model.py",
     "finetune/perplexity.py",
     "finetune/track.py",
