@@ -78,7 +78,10 @@ clean: ## remove the environment and caches of this checkout; bases and registry
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
 ##@ Measure
-.PHONY: bench-render bench-validate
+.PHONY: bench-kernels bench-render bench-validate
+bench-kernels: $(STAMP) base ## a training step on this CPU, beside a plain one of transformers and PEFT
+	@$(BIN)/python -m bench.kernels $(ARGS)
+
 bench-render: $(STAMP) base ## tokens per second of rendering, beside plain apply_chat_template
 	@$(BIN)/python -m bench.render $(ARGS)
 
