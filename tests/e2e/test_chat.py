@@ -32,6 +32,7 @@ TOOLS: list[ChatCompletionToolParam] = [
                     "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
                 },
                 "required": ["city"],
+                "additionalProperties": False,  # or a required call may go on until its tokens end
             },
         },
     }

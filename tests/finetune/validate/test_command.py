@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from data.errors import UserError
+from data.sources import Source
 from finetune.validate import pool
 from finetune.validate.command import validate
 
@@ -67,7 +68,7 @@ def test_tokens_are_those_of_training(base: Path, tmp_path: Path) -> None:
     file, limit = SAMPLES / "heldout_known.jsonl", 330
     _, report = run(tmp_path, recipe(tmp_path, train=[str(file)], max_length=limit, limits={"dropped": 1}))
     (source,) = report["sources"]
-    entry = prepare([file], open_renderer(base), limit).entry
+    entry = prepare([Source(path=str(file))], open_renderer(base), limit).entry
     assert report["base"] == base.name and report["max_length"] == limit
     assert (source["tokens"], source["learnt_tokens"]) == (entry.tokens, entry.learnt_tokens)
     assert source["dropped"] == entry.dropped and entry.dropped
@@ -80,7 +81,7 @@ def test_processes_find_what_one_process_finds(
 ) -> None:
     files = [str(SAMPLES / f"heldout_{name}.jsonl") for name in ("known", "unseen", "chat")]
     bad = tmp_path / "bad.jsonl"
-    bad.write_text("{\n" + (SAMPLES / "heldout_chat.jsonl").read_text() + "42\n")
+    bad.write_text("oops\n" + (SAMPLES / "heldout_chat.jsonl").read_text() + "42\n")
     alone = run(tmp_path, *files, str(bad), base=base.name)
     monkeypatch.setattr(pool, "_ALONE", 2)
     monkeypatch.setattr("finetune.validate.command.CHUNK", 16)
@@ -143,7 +144,7 @@ def test_many_findings_are_cut_on_the_terminal_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = tmp_path / "a.jsonl"
-    source.write_text("{\n" * 25)
+    source.write_text("oops\n" * 25)
     _, report = run(tmp_path, source)
     said = capsys.readouterr().out
     assert len([one for one in report["findings"] if one["kind"] == "unreadable"]) == 25
