@@ -129,7 +129,8 @@ def add_lora(model: Any, lora: Any) -> Any:
         task_type="CAUSAL_LM",
     )
     peft_model = get_peft_model(model, config)
-    fuse_lora(peft_model)
+    if model.device.type == "cpu":
+        fuse_lora(peft_model)  # on CUDA autocast casts inside PEFT's own layers
     return peft_model
 
 
