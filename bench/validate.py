@@ -66,8 +66,14 @@ def main() -> None:
         },
         {"what": "transformers apply_chat_template, one process", **plain},
     ]
+    allowed = 60 * given.count / 100_000
     goals = [
-        Goal("100 000 conversations", "< 60 s", f"{cost['seconds']:.1f} s", cost["seconds"] < 60),
+        Goal(
+            f"{given.count:,} conversations",
+            f"< {allowed:.0f} s",
+            f"{cost['seconds']:.1f} s",
+            cost["seconds"] < allowed,
+        ),
         Goal("memory, all processes", "< 1 GB", f"{cost['peak_rss_mb']:.0f} MB", cost["peak_rss_mb"] < 1000),
     ]
     for row in rows:
