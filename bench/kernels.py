@@ -22,7 +22,7 @@ from finetune.allocator import keep_memory
 from finetune.model import add_lora, load_base
 from finetune.recipe import Lora
 from finetune.render import Sample, open_renderer
-from finetune.trainer import IGNORED, collate, token_losses
+from finetune.trainer import IGNORED, collate, labelled, token_losses
 
 COMMAND = "python -m bench.kernels"
 OUT = Path("bench/results/kernels.json")
@@ -60,7 +60,7 @@ def _ours(folder: Path) -> Callable[[list[Sample]], None]:
     model = add_lora(load_base(folder, "dense"), Lora()).train()
 
     def step(batch: list[Sample]) -> None:
-        token_losses(model, **collate([_labelled(row) for row in batch])).mean().backward()
+        token_losses(model, **collate([labelled(row) for row in batch])).mean().backward()
 
     return step
 
@@ -79,7 +79,7 @@ def _plain(folder: Path) -> Callable[[list[Sample]], None]:
         width = max(len(row.input_ids) for row in batch)
 
         def padded(key: str, filler: int) -> torch.Tensor:
-            values = [_labelled(row)[key] for row in batch]
+            values = [labelled(row)[key] for row in batch]
             return torch.tensor([value + [filler] * (width - len(value)) for value in values])
 
         mask = torch.tensor([[1] * len(r.input_ids) + [0] * (width - len(r.input_ids)) for r in batch])
@@ -90,11 +90,6 @@ def _plain(folder: Path) -> Callable[[list[Sample]], None]:
         output.loss.backward()
 
     return step
-
-
-def _labelled(row: Sample) -> dict[str, list[int]]:
-    pairs = zip(row.input_ids, row.completion_mask, strict=True)
-    return {"input_ids": row.input_ids, "labels": [token if learnt else IGNORED for token, learnt in pairs]}
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
+from bench.command import run
 from bench.parent import die_with_parent
 from bench.results import Goal, show, write
 from data.errors import UserError
@@ -170,11 +171,4 @@ def _run(program: str, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        console.print(f"error: {error}", markup=False)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        console.print("interrupted; run it again to go on")
-        raise SystemExit(130) from None
+    run(main, console, "interrupted; run it again to go on")

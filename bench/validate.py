@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 
+from bench.command import run
 from bench.results import Goal, show, write
 from data.errors import UserError
 from data.formats import call_id
@@ -184,11 +185,4 @@ def _plain(source: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        console.print(f"error: {error}", markup=False)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        console.print("interrupted")
-        raise SystemExit(130) from None
+    run(main, console)

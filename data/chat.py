@@ -117,7 +117,7 @@ class Conversation(_Strict):
 
 
 def text_of(content: Text | None) -> str:
-    """Content as one string: list items are joined without a separator, as chat templates do."""
+    """Content as one string: list items are joined without a separator."""
     if content is None:
         return ""
     return content if isinstance(content, str) else "".join(item.text for item in content)

@@ -8,6 +8,11 @@ from data.chat import AssistantMessage, Conversation, Message, ToolMessage
 _VALID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
+def fits(call_id: str) -> bool:
+    """Whether Mistral's formats can carry the id as it is."""
+    return _VALID.fullmatch(call_id) is not None
+
+
 def mistral_ids(conversation: Conversation) -> tuple[Conversation, int]:
     """The conversation with ids that fit, and how many different ids had to change.
 
@@ -43,7 +48,7 @@ def _ids(conversation: Conversation) -> list[str]:
 
 def _fitting(given: str, taken: set[str]) -> str:
     candidate, tries = given[-9:], 0
-    while not _VALID.fullmatch(candidate) or candidate in taken:
+    while not fits(candidate) or candidate in taken:
         candidate = hashlib.sha256(f"{tries} {given}".encode()).hexdigest()[:9]
         tries += 1
     return candidate

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from data.chat import AssistantMessage, Conversation, SystemMessage, ToolCall, ToolMessage, text_of
+from data.ids import fits
 from data.schemas import argument_problem, schema_problem
 
 Severity = Literal["error", "warning", "note"]
@@ -35,7 +36,6 @@ SEVERITY: dict[str, Severity] = {
 """Every kind that `problems` finds; the names are stable, reports count by them."""
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_CALL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _answers(conversation: Conversation) -> Iterator[Problem]:
                     place,
                     f"call id {call.id!r} stands twice; give each call its own id.",
                 )
-            if not _CALL_ID.fullmatch(call.id):
+            if not fits(call.id):
                 yield Problem(
                     "mapped_id",
                     place,

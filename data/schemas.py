@@ -21,10 +21,7 @@ def argument_problem(schema: dict[str, Any], arguments: str) -> str | None:
 
     Nothing of the arguments' values is repeated: they may be private. A broken schema breaks nothing.
     """
-    try:
-        value = json.loads(arguments, parse_constant=_no_constant)
-    except _ConstantError as error:
-        return f"hold {error}, which is no JSON number"
+    value = json.loads(arguments)
     compiled = _compiled_of(schema) if schema else ""
     if isinstance(compiled, str) or compiled.is_valid(value):
         return None
@@ -34,14 +31,6 @@ def argument_problem(schema: dict[str, Any], arguments: str) -> str | None:
     place = ".".join(map(str, broken.instance_path)) or "the top"
     rule = next((str(part) for part in reversed(broken.schema_path) if isinstance(part, str)), "its type")
     return f"break the schema at {place} (rule `{rule}`)"
-
-
-class _ConstantError(ValueError):
-    """NaN and infinities, which Python's reader takes and JSON does not know."""
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise _ConstantError(name)
 
 
 def _compiled_of(schema: dict[str, Any]) -> "_Validator | str":

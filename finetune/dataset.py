@@ -104,12 +104,11 @@ def prepare(
 def _sound(source: Source) -> Iterator[tuple[str, Conversation]]:
     """Conversations with their places; UserError at the first that cannot be read or breaks a rule."""
     for record in scan(source.path, source.format):
-        if record.conversation is None:
-            raise UserError(f"{record.where}: {record.problem}")
-        for problem in rules.problems(record.conversation):
+        conversation = record.taken()
+        for problem in rules.problems(conversation):
             if rules.SEVERITY[problem.kind] == "error":
                 raise UserError(f"{record.where}: {problem.where}: {problem.message}")
-        yield record.where, record.conversation
+        yield record.where, conversation
 
 
 def _render(

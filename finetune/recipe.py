@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from data.sources import Source
+from finetune.render import Learn
 from finetune.strict import Strict, load_yaml
 
 
@@ -46,7 +47,7 @@ class Data(Strict):
     """Share of the conversation groups that is kept out of training."""
     split_seed: int = Field(default=0, ge=0)
     max_length: int = Field(default=2048, ge=16)
-    learn: Literal["all", "last", "tool_calls"] = "all"
+    learn: Learn = "all"
     heldout_files: list[Path] = []
     """Never trained on, such as an evaluation's; validation looks for what `train` shares with them."""
     limits: Limits = Limits()

@@ -19,18 +19,13 @@ def table(rows: Sequence[Sample]) -> Any:
     """A `datasets.Dataset` with `input_ids` and `labels` (-100 where nothing is learnt)."""
     from datasets import Dataset
 
-    return Dataset.from_dict(
-        {
-            "input_ids": [row.input_ids for row in rows],
-            "labels": [
-                [
-                    token if learnt else IGNORED
-                    for token, learnt in zip(row.input_ids, row.completion_mask, strict=True)
-                ]
-                for row in rows
-            ],
-        }
-    )
+    return Dataset.from_list([labelled(row) for row in rows])
+
+
+def labelled(row: Sample) -> dict[str, list[int]]:
+    """One row of `table`."""
+    pairs = zip(row.input_ids, row.completion_mask, strict=True)
+    return {"input_ids": row.input_ids, "labels": [token if learnt else IGNORED for token, learnt in pairs]}
 
 
 def collate(examples: list[dict[str, Any]]) -> dict[str, Any]:

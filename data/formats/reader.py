@@ -16,9 +16,7 @@ from data.formats.shapes import COLUMNS, UnclearError, reader_of, sniff
 def read(source: str | Path, format: str | None = None) -> Iterator[Conversation]:
     """Every conversation of `source`; UserError with place, reason and next step at the first bad record."""
     for record in scan(source, format):
-        if record.conversation is None:
-            raise UserError(f"{record.where}: {record.problem}")
-        yield record.conversation
+        yield record.taken()
 
 
 def scan(source: str | Path, format: str | None = None) -> Iterator[Record]:

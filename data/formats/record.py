@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.chat import Conversation
+from data.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,12 @@ class Record:
     where: str
     conversation: Conversation | None
     problem: str | None
+
+    def taken(self) -> Conversation:
+        """The conversation; UserError with place, reason and next step where there is none."""
+        if self.conversation is None:
+            raise UserError(f"{self.where}: {self.problem}")
+        return self.conversation
 
 
 def present(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from data.errors import UserError
@@ -48,6 +49,7 @@ COLUMNS = frozenset(
 """Every column of a table that some format reads."""
 
 
+@cache
 def reader_of(name: str) -> Callable[[Fields], Fields]:
     """The importer of a named format; UserError when there is no such format."""
     if name not in FORMATS:

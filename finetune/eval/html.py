@@ -4,26 +4,19 @@ import math
 from collections import Counter
 from typing import Any
 
-import jinja2
-
 from data.report import Answer, Call, Difference, EvalReport, Metric, Result, Sample
 from finetune.eval import diff
+from finetune.pages import environment
 
 
 def render(report: EvalReport) -> str:
     """The page; everything that a model or a data file said is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("finetune.eval", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(
+    page = environment("finetune.eval")
+    page.filters.update(
         value=_value, interval=_interval, change=_change, sample_perplexity=_sample_perplexity
     )
     samples = [_row(sample) for sample in report.samples if sample.kind != "chat"]
-    return environment.get_template("report.html.j2").render(
+    return page.get_template("report.html.j2").render(
         report=report,
         tasks=list(dict.fromkeys(m.task for m in report.metrics)),
         categories=_categories(report),

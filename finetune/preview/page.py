@@ -1,26 +1,22 @@
 """The preview as one HTML page that needs nothing but itself."""
 
-import jinja2
-
 from data.manifest import RendererId
+from finetune.pages import environment
 from finetune.preview.shown import Shown
 
 
 def render(title: str, renderer: RendererId, shown: list[Shown]) -> str:
     """The page; everything that the data says is escaped, and no script runs."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("finetune.preview", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
     rows = [row for one in shown for row in one.rows]
-    return environment.get_template("page.html.j2").render(
-        title=title,
-        renderer=renderer,
-        shown=shown,
-        samples=len(rows),
-        tokens=sum(len(row.tokens) for row in rows),
-        learnt=sum(row.learnt for row in rows),
+    return (
+        environment("finetune.preview")
+        .get_template("page.html.j2")
+        .render(
+            title=title,
+            renderer=renderer,
+            shown=shown,
+            samples=len(rows),
+            tokens=sum(len(row.tokens) for row in rows),
+            learnt=sum(row.learnt for row in rows),
+        )
     )
