@@ -116,7 +116,7 @@ def find(text: str) -> Iterator[Secret]:
 
 _LITERALS = tuple(dict.fromkeys(literal for shape in _SHAPES for literal in shape.literals))
 # What the patterns for numbers have in common, in forms that are searched fast.
-_CARDS_HAVE = re.compile(r"[0-9]{4}[ -]?[0-9]{4}")
+_CARDS_HAVE = re.compile(r"[0-9]{4}[ -]?[0-9]{4}(?:[0-9]{2}|[ -][0-9]{4})")
 _IBANS_HAVE = re.compile(r"[A-Z][A-Z][0-9][0-9] ?[A-Z0-9]{4}")
 
 

@@ -7,12 +7,18 @@ from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
 
+from data import digest
 from data.chat import AssistantMessage, Conversation, Message, Tool
 from data.errors import UserError
 from data.manifest import RendererId, first_error
 
 Learn = Literal["all", "last", "tool_calls"]
 """Which assistant messages are targets: all, the last one only, or only those that call tools."""
+
+TEMPLATE = "chat_template.jinja"
+
+VERSION = 2
+"""Raised whenever a renderer writes other tokens than before; adapters learnt from those do not fit."""
 
 Chat = Conversation | Mapping[str, Any]
 """A conversation, or the same as OpenAI writes it."""
@@ -64,17 +70,30 @@ class Renderer(Protocol):
 
 def open_renderer(folder: Path) -> Renderer:
     """The renderer of a base folder: Mistral's where its tokenizer lies there, else the chat template's."""
-    mistral = mistral_file(folder)
-    if mistral is not None:
+    name, file = _chosen(folder)
+    if name == "mistral":
         from finetune.render_mistral import MistralRenderer
 
-        return MistralRenderer.from_file(mistral)
-    if (folder / "chat_template.jinja").is_file():
-        from finetune.render_template import TemplateRenderer
+        return MistralRenderer.from_file(file)
+    from finetune.render_template import TemplateRenderer
 
-        return TemplateRenderer.from_folder(folder)
+    return TemplateRenderer.from_folder(folder)
+
+
+def renderer_id(folder: Path) -> RendererId:
+    """The identity of `open_renderer(folder)`, without opening it."""
+    name, file = _chosen(folder)
+    return RendererId(name=name, version=VERSION, digest=digest.of_file(file))
+
+
+def _chosen(folder: Path) -> tuple[Literal["mistral", "template"], Path]:
+    """The renderer's name, and the file that says how it writes."""
+    if (mistral := mistral_file(folder)) is not None:
+        return "mistral", mistral
+    if (template := folder / TEMPLATE).is_file():
+        return "template", template
     raise UserError(
-        f"{folder} has neither tekken.json nor chat_template.jinja, so nothing says how it renders chat;"
+        f"{folder} has neither tekken.json nor {TEMPLATE}, so nothing says how it renders chat;"
         " add one of them to the base's folder."
     )
 

@@ -16,7 +16,7 @@ from data.chat import AssistantMessage, Conversation, Message, Tool
 from data.errors import UserError
 from data.ids import mistral_ids
 from data.manifest import RendererId
-from finetune.render import Chat, Learn, Piece, Sample, conversation_of, request_of, targets
+from finetune.render import VERSION, Chat, Learn, Piece, Sample, conversation_of, request_of, targets
 
 FIRST_WITHOUT_IDS = 13
 """From this version on no call's id is written, and the encoder wants real ones in answers too."""
@@ -31,16 +31,12 @@ class MistralRenderer:
     token is text here: the encoder writes control tokens itself and never reads one out of a message.
     """
 
-    VERSION = 2
-
     def __init__(self, tokenizer_file: Path) -> None:
         self._ask = MistralTokenizer.from_file(str(tokenizer_file), mode=ValidationMode.test)
         self._learn = MistralTokenizer.from_file(str(tokenizer_file), mode=ValidationMode.finetuning)
         self._tokens = self._ask.instruct_tokenizer.tokenizer
         self._version = int(self._tokens.version.value.removeprefix("v"))
-        self.identity = RendererId(
-            name="mistral", version=self.VERSION, digest=digest.of_file(tokenizer_file)
-        )
+        self.identity = RendererId(name="mistral", version=VERSION, digest=digest.of_file(tokenizer_file))
 
     @classmethod
     def from_file(cls, path: Path) -> "MistralRenderer":

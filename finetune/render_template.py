@@ -10,7 +10,17 @@ from data.chat import AssistantMessage, Conversation, Message, Tool
 from data.errors import UserError
 from data.manifest import RendererId
 from finetune.cuts import Encoder
-from finetune.render import Chat, Learn, Piece, Sample, conversation_of, request_of, targets
+from finetune.render import (
+    TEMPLATE,
+    VERSION,
+    Chat,
+    Learn,
+    Piece,
+    Sample,
+    conversation_of,
+    request_of,
+    targets,
+)
 from finetune.template import ChatTemplate, as_served, one_string
 
 Span = tuple[str, str]
@@ -24,8 +34,6 @@ class TemplateRenderer:
     not hold one: the model would learn to end its turn, or to open another's, in the middle of its words.
     """
 
-    VERSION = 2
-
     def __init__(
         self, template: str, tokenizer: Any, stop: str, tokens: Mapping[str, str] | None = None
     ) -> None:
@@ -33,7 +41,7 @@ class TemplateRenderer:
         self._encoder = Encoder(tokenizer, stop)
         self._stop = stop
         self.identity = RendererId(
-            name="template", version=self.VERSION, digest=digest.of_bytes(template.encode())
+            name="template", version=VERSION, digest=digest.of_bytes(template.encode())
         )
 
     @classmethod
@@ -48,7 +56,7 @@ class TemplateRenderer:
             in ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
             and value is not None
         }
-        template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
+        template = (folder / TEMPLATE).read_bytes().decode()
         return cls(template, Tokenizer.from_file(str(folder / "tokenizer.json")), named["eos_token"], named)
 
     def prompt(
@@ -73,10 +81,10 @@ class TemplateRenderer:
     def _spans(self, conversation: Conversation, positions: list[int]) -> tuple[list[Span], str]:
         """The text of each target, and of everything up to the end of the last one's message."""
         messages, tools = as_served(conversation)
+        prefix = self._template.prefixes(messages[: positions[-1] + 1], tools)
         spans, after = [], ""
         for position in positions:
-            before = self._template.render(messages[:position], tools, ask=True)
-            after = self._template.render(messages[: position + 1], tools, ask=False)
+            before, after = prefix(position, True), prefix(position + 1, False)
             if not after.startswith(before):
                 raise UserError(
                     f"the base's chat template rewrites what stands before message {position}, so no answer"

@@ -1,16 +1,18 @@
 """A chat template as transformers and vLLM run it, so that one file gives one text everywhere."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import accumulate
 from typing import Any
 
-from jinja2 import TemplateError, nodes
+from jinja2 import Template, TemplateError, nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from data.chat import AssistantMessage, Conversation, Text, Tool, ToolCall, ToolMessage
 from data.errors import UserError
+from finetune import appending
 
 
 class ChatTemplate:
@@ -18,23 +20,83 @@ class ChatTemplate:
 
     def __init__(self, source: str, tokens: Mapping[str, str] | None = None) -> None:
         self._tokens = dict(tokens or {})
+        environment = _environment()
         try:
-            self._template = _environment().from_string(source)
+            self._template = environment.from_string(source)
+            tree = appending.marked(environment.parse(source), self._tokens)
         except TemplateError as error:
             raise UserError(f"the base's chat template is broken ({error}); mend or replace it.") from None
+        self._silent: str | None = None
+        """What a marked template writes behind the messages when it does not ask for an answer."""
+        self._marked: Template | None = (
+            None
+            if tree is None
+            else Template.from_code(environment, environment.compile(tree), environment.make_globals(None))
+        )
+
+    def prefixes(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None
+    ) -> Callable[[int, bool], str]:
+        """`render(messages[:count], tools, ask)` by count and ask, in one run where the template appends."""
+
+        def alone(count: int, ask: bool) -> str:
+            return self.render(messages[:count], tools, ask)
+
+        if self._marked is None:
+            return alone
+        try:
+            text, ends, tail = self._run(self._marked, messages, tools, ask=True)
+            if self._silent is None:  # the same for all conversations, as `tail` is
+                self._silent = self._run(self._marked, messages[:1], tools, ask=False)[2]
+            tails = {True: tail, False: self._silent}
+        except TemplateError:
+            return alone  # which says at which message
+
+        def cut(count: int, ask: bool) -> str:
+            return text[: ends[count]] + tails[ask] if count else alone(count, ask)
+
+        return cut
 
     def render(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, ask: bool) -> str:
         """The text of `messages` as `as_served` gives them; `ask` adds the start of an answer."""
         try:
-            text: str = self._template.render(
-                **self._tokens, messages=messages, tools=tools, documents=None, add_generation_prompt=ask
-            )
+            text: str = self._template.render(self._variables(messages, tools, ask))
         except TemplateError as error:
             place = f"after message {len(messages) - 1}" if messages else "before the first message"
             raise UserError(
                 f"the base's chat template refuses this conversation {place} ({error}); mend or drop it."
             ) from None
         return text
+
+    def _run(
+        self,
+        template: Template,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]] | None,
+        ask: bool,
+    ) -> tuple[str, list[int], str]:
+        """The text up to the last message's end, where each prefix of the messages ends in it, and the rest.
+
+        A generator runs only when it is asked for more, so at each mark all text before it is in `parts`.
+        """
+        parts: list[str] = []
+        marks: list[int] = []
+        variables = self._variables(messages, tools, ask)
+        variables[appending.MARK] = lambda: marks.append(len(parts))
+        for part in template.generate(variables):
+            parts.append(part)  # one by one: the marks read how many there are
+        lengths = [0, *accumulate(map(len, parts))]
+        text, starts = "".join(parts), [lengths[mark] for mark in marks]
+        # Messages that the loop leaves out, such as a system message, are written before its first mark.
+        left_out = len(messages) - len(starts) + 1
+        ends = [starts[max(count - left_out, 0)] for count in range(len(messages) + 1)]
+        return text[: starts[-1]], ends, text[starts[-1] :]
+
+    def _variables(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, ask: bool
+    ) -> dict[str, Any]:
+        given = {"messages": messages, "tools": tools, "documents": None, "add_generation_prompt": ask}
+        return {**self._tokens, **given}
 
 
 def as_served(

@@ -5,6 +5,7 @@ in one rename when it is complete, so whatever is found there is whole.
 """
 
 import json
+import os
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -15,6 +16,7 @@ from data.errors import UserError
 from data.home import base_folder
 from data.manifest import BaseManifest, read_base
 from finetune.base import catalogue
+from finetune.render import renderer_id
 from finetune.staging import staging
 
 Say = Callable[[str], None]
@@ -24,6 +26,7 @@ def find(reference: str) -> Path:
     """The folder of a base that is already here; UserError that names the command to get it otherwise."""
     folder = base_folder(_name_of(reference))
     if (folder / "base.json").is_file():
+        _renew(folder)
         return folder
     known = catalogue.load()
     if reference not in known and not Path(reference).is_dir() and "/" not in reference:
@@ -39,7 +42,7 @@ def resolve(reference: str, say: Say) -> Path:
     """The base folder of `reference`, built, downloaded or linked if it is not there yet."""
     folder = base_folder(_name_of(reference))
     if (folder / "base.json").is_file():
-        base = read_base(folder)
+        base = _renew(folder)
         say(f"{base.name} is ready: {base.fingerprint[:19]} in {folder}")
         return folder
     entry = catalogue.load().get(reference)
@@ -63,8 +66,28 @@ def resolve(reference: str, say: Say) -> Path:
     return folder
 
 
-def write_manifest(stage: Path, manifest: BaseManifest) -> None:
-    (stage / "base.json").write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+def _renew(folder: Path) -> BaseManifest:
+    """The base's manifest; written again where this version renders in another way than the one before.
+
+    The weights stay as they are, but the base is another one for an adapter: its fingerprint changes.
+    """
+    base = read_base(folder)
+    now = renderer_id(folder)
+    if base.identity.renderer == now:
+        return base
+    identity = base.identity.model_copy(update={"renderer": now})
+    renewed = base.model_copy(
+        update={"identity": identity, "fingerprint": BaseManifest.fingerprint_of(identity)}
+    )
+    write_manifest(folder, renewed)
+    return renewed
+
+
+def write_manifest(folder: Path, manifest: BaseManifest) -> None:
+    """`base.json` in one rename, so that nobody reads half of it."""
+    partial = folder / f".base.json.{os.getpid()}"
+    partial.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    partial.replace(folder / "base.json")
 
 
 def _name_of(reference: str) -> str:

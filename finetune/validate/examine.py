@@ -132,7 +132,12 @@ def _secrets(conversation: Conversation) -> list[tuple[str, secrets.Secret]]:
     found = []
     # One quick look at everything that was said; almost always it is the last.
     if secrets.suspicious("\n".join(text for _, text in texts)):
-        found = [(place, secret) for place, text in texts for secret in secrets.find(text)]
+        found = [
+            (place, secret)
+            for place, text in texts
+            if secrets.suspicious(text)
+            for secret in secrets.find(text)
+        ]
     for number, tool in enumerate(conversation.tools, 1):
         found += [(f"tool {number}", secret) for secret in _in_definition(repr(tool.function))]
     return found

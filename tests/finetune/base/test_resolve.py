@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from data.errors import UserError
 from data.home import base_folder
 from data.manifest import read_base
 from finetune.base import build
-from finetune.base.resolve import find, resolve
+from finetune.base.resolve import find, resolve, write_manifest
 
 
 @pytest.fixture
@@ -47,6 +48,25 @@ def test_the_fingerprint_sees_weights_template_and_tokenizer(base: Path, home: P
             (model / name).write_text((model / name).read_text() + "\n")
         seen.add(read_base(resolve(str(model), say)).fingerprint)
     assert len(seen) == 4
+
+
+@pytest.mark.parametrize("get", [find, lambda name: resolve(name, say)])
+def test_a_base_of_an_older_renderer_is_described_anew(
+    base: Path, home: Path, get: Callable[[str], Path]
+) -> None:
+    """A cached base outlives the version that made it: what it says of itself must not be out of date."""
+    folder = home / "bases" / "kept"
+    folder.mkdir(parents=True)
+    for path in base.iterdir():
+        (folder / path.name).symlink_to(path)
+    today = read_base(base)
+    old = today.identity.model_copy(
+        update={"renderer": today.identity.renderer.model_copy(update={"version": 1})}
+    )
+    (folder / "base.json").unlink()
+    write_manifest(folder, today.model_copy(update={"identity": old, "fingerprint": "sha256:old"}))
+    assert read_base(get("kept")) == today
+    assert not list(folder.glob(".base.json*"))
 
 
 @pytest.mark.parametrize(
