@@ -34,6 +34,11 @@ class ChatTemplate:
             else Template.from_code(environment, environment.compile(tree), environment.make_globals(None))
         )
 
+    @property
+    def appends(self) -> bool:
+        """Whether one run gives the text of every prefix."""
+        return self._marked is not None
+
     def prefixes(
         self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None
     ) -> Callable[[int, bool], str]:
