@@ -71,6 +71,8 @@ class Training(Strict):
     batch: int = Field(default=8, ge=1)
     micro_batch: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(default=2e-4, gt=0)
+    lora_plus: float = Field(default=1.0, ge=1)
+    """How many times `learning_rate` the matrices B learn at (LoRA+, arXiv 2402.12354)."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: float = Field(default=0.05, ge=0, lt=1)
     """Share of the steps over which the learning rate rises."""

@@ -50,7 +50,7 @@ def _run(
     from finetune.export import export
     from finetune.model import add_lora, check_gradients, load_base
     from finetune.track import Tracker, wandb_callback
-    from finetune.trainer import Trainer, arguments, collate, table
+    from finetune.trainer import Trainer, arguments, collate, optimizer, table
 
     keep_memory()
     torch.manual_seed(recipe.train.seed)
@@ -69,6 +69,7 @@ def _run(
         train_dataset=table(dataset.rows),
         data_collator=collate,
         processing_class=_tokenizer(base_folder),
+        optimizers=(optimizer(model, recipe.train, settings), None),
         callbacks=[tracker, *wandb_callback(recipe, stage)],
     )
     started = time.monotonic()

@@ -84,6 +84,21 @@ class Trainer(SFTTrainer):
         return (loss, {"losses": losses}) if return_outputs else loss
 
 
+def optimizer(model: Any, settings: Training, args: SFTConfig) -> torch.optim.Optimizer:
+    """`args`' own optimiser, with `lora_plus` times its learning rate on the matrices B."""
+    from peft.optimizers import create_loraplus_optimizer
+
+    kind, options = SFTTrainer.get_optimizer_cls_and_kwargs(args)
+    made: torch.optim.Optimizer = create_loraplus_optimizer(
+        model,
+        kind,
+        loraplus_lr_ratio=settings.lora_plus,
+        loraplus_weight_decay=settings.weight_decay,
+        **options,
+    )
+    return made
+
+
 def arguments(settings: Training, rows: int, folder: str, half: bool) -> SFTConfig:
     """The trainer's settings for `rows` rows; `folder` is where it may write.
 

@@ -27,6 +27,9 @@ from data.generate.tools import DOMAINS, clash
 _TOOLS_SHOWN = (1, 1, 1, 2, 2, 2, 3)
 _SYSTEM_SHARE = 0.3
 _OTHER_NAMES_SHARE = 0.35
+_BRIEF_SHARE = 0.7
+# Where a request of a series falls by chance: below the first share it is for two tools, and so on.
+_TWO_SPECS_SHARE, _BOTH_SHARE, _PORTUGUESE_SHARE = 0.15, 0.30, 0.42
 
 
 def strangers(spec: Spec, specs: Sequence[Spec]) -> list[Spec]:
@@ -85,22 +88,27 @@ class Builder:
         scene.ask(last, last.ask.of(self.split), following=True)
         return scene.end("multi_turn")
 
-    def session(self, one: Spec, other: Spec, stranger: Spec) -> Conversation:
-        """A longer talk over two tools: calls, two calls at once, and once what neither tool can do."""
-        scene = self._scene(one, other, extra=False)
-        steps: list[Spec | None] = [one, other, None]  # None asks for both at once
-        self._rng.shuffle(steps)
-        refused = self._rng.randrange(1, 3)
-        for place, spec in enumerate(steps):
+    def series(self, specs: Sequence[Spec], stranger: Spec, length: int) -> Conversation:
+        """A long talk over some tools: request after request, some of them for two calls at once, and one
+        for what none of the tools can do. Most results are acknowledged in a word."""
+        scene = self._scene(*specs, extra=False)
+        refused = self._rng.randrange(1, length)
+        for place in range(length):
             if place == refused:
                 scene.refuse(stranger, following=True)
-            if spec is None:
+            one, other = self._rng.sample(specs, 2)
+            kind = self._rng.random()
+            if kind < _TWO_SPECS_SHARE:
                 scene.ask_two(one, other, following=place > 0)
+            elif kind < _BOTH_SHARE and one.both.of(self.split):
+                scene.ask(one, one.both.of(self.split), following=place > 0)
+            elif kind < _PORTUGUESE_SHARE and one.pt.of(self.split):
+                scene.ask(one, one.pt.of(self.split), following=place > 0)
             else:
-                scene.ask(spec, spec.ask.of(self.split), following=place > 0)
-            if place < len(steps) - 1:
-                scene.tell()
-        return scene.end("parallel" if steps[-1] is None else "multi_turn")
+                scene.ask(one, one.ask.of(self.split), following=place > 0)
+            if place < length - 1:
+                scene.tell(briefly=self._rng.random() < _BRIEF_SHARE)
+        return scene.end("parallel" if scene.ends_in_two else "multi_turn")
 
     def none(self, wanted: Spec) -> Conversation:
         """The user wants what only a tool that is not shown could do."""
@@ -194,16 +202,17 @@ class Scene:
         self._user(joined, following)
         self._call(calls)
 
-    def tell(self) -> None:
-        """The results of the last calls, and the words that pass them on."""
+    def tell(self, briefly: bool = False) -> None:
+        """The results of the last calls, and the words that pass them on, or just that it is done."""
         said: list[str] = []
         for call, spec, values in self._last:
             result = {name: kind.draw(self._draw) for name, kind in (spec.result or {}).items()}
             content = json.dumps(result or {"status": "ok"}, ensure_ascii=False)
             self._messages.append(ToolMessage(role="tool", content=content, tool_call_id=call.id))
-            template = self._builder.turn(f"{spec.name} say", spec.say.of(self._draw.split))
-            said.append(tell(spec, template, values | result, self._draw.split))
-        self._say(" ".join(said))
+            if not briefly:
+                template = self._builder.turn(f"{spec.name} say", spec.say.of(self._draw.split))
+                said.append(tell(spec, template, values | result, self._draw.split))
+        self._say(" ".join(said) or phrases.BRIEF)
 
     def refuse(self, wanted: Spec, following: bool = False) -> None:
         text, _ = self._fill(wanted, self._draw.pick(wanted.ask.of(self._draw.split)))
@@ -215,6 +224,10 @@ class Scene:
     def talk(self, question: str, reply: str) -> None:
         self._user(question)
         self._say(reply)
+
+    @property
+    def ends_in_two(self) -> bool:
+        return len(self._last) > 1
 
     def end(self, category: str) -> Conversation:
         tools = [face.tool() for face in self._faces.values()]

@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from data.generate.spec import Spec
 from data.generate.tools import TRAINED, UNSEEN, clash
 
 T = TypeVar("T")
-_SINGLES_PER_TOOL = 11
+_SERIES = 272
 
 
 def sample_files() -> dict[str, list[Conversation]]:
@@ -34,26 +35,26 @@ def sample_files() -> dict[str, list[Conversation]]:
 def train() -> list[Conversation]:
     """Mixed, so that any first part of the file is a fair sample of it.
 
-    Most calls stand in conversations of several requests: tools are read once and called often.
+    Most calls stand in long series of requests: tools are read once and called often, so that a short
+    training sees as many calls as its tokens can hold.
     """
     builder = Builder("train", "train", TRAINED, renamed=True)
     rng = random.Random("enxerto train plan")
     twice, told, portuguese = _able(TRAINED, "both"), _able(TRAINED, "say"), _able(TRAINED, "pt")
-    made = [builder.single(spec) for _ in range(_SINGLES_PER_TOOL) for spec in _mixed(TRAINED, rng)]
-    made += [builder.parallel(spec) for _ in range(8) for spec in twice]
-    made += [builder.parallel(*_pair(TRAINED, TRAINED, rng)) for _ in range(100)]
-    for _ in range(110):
-        one, other = _pair(told, TRAINED, rng)
-        steps = rng.choices([spec for spec in (one, other) if spec in told], k=rng.randint(2, 3))
-        made.append(builder.multi_turn(*steps, other))
-    for _ in range(170):
-        one, other = _pair(told, told, rng)
-        far = strangers(other, strangers(one, TRAINED))
-        made.append(builder.session(one, other, rng.choice(far)))
-    made += [builder.answer(spec) for spec in told]
-    made += [builder.none(spec) for spec in _many(TRAINED, 110, rng)]
+    made = [builder.single(spec) for _ in range(5) for spec in _mixed(TRAINED, rng)]
+    made += [builder.parallel(spec) for _ in range(2) for spec in twice]
+    made += [builder.parallel(*_pair(TRAINED, TRAINED, rng)) for _ in range(25)]
+    made += [builder.single(spec, "portuguese") for _ in range(2) for spec in portuguese]
+    for _ in range(_SERIES):
+        shown = list(_pair(told, told, rng))
+        third = rng.choice(told)
+        if rng.random() < 0.3 and not any(clash(third, spec) for spec in shown):
+            shown.append(third)
+        far = reduce(lambda specs, spec: strangers(spec, specs), shown, list(TRAINED))
+        made.append(builder.series(shown, rng.choice(far), rng.randint(5, 8)))
+    made += [builder.answer(spec) for spec in told[::2]]
+    made += [builder.none(spec) for spec in _many(TRAINED, 60, rng)]
     made += [builder.fact(*fact) for fact in (*phrases.FACTS_TRAIN, *talks("train")[::2])]
-    made += [builder.single(spec, "portuguese") for _ in range(4) for spec in portuguese]
     made += [builder.chat(*talk) for talk in talks("train")]
     return _mixed(made, rng)
 

@@ -50,6 +50,8 @@ NEXT_REQUEST = words(
     ["Perfect. {0}", "Lovely, thanks a lot. {0}", "Understood. {0}"],
 )
 
+BRIEF = "Done."
+
 NO_TOOL = words(
     [
         "I'm sorry, but I can't do that with the functions I have. I can {offer} if you like.",

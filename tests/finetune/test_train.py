@@ -19,7 +19,7 @@ from data.manifest import AdapterManifest, read_base
 from finetune import recipe as recipes
 from finetune.model import add_lora, check_gradients, load_base
 from finetune.render import open_renderer
-from finetune.trainer import IGNORED, collate, token_losses
+from finetune.trainer import IGNORED, arguments, collate, optimizer, token_losses
 
 SAMPLES = Path("data/samples/heldout_chat.jsonl")
 
@@ -113,6 +113,18 @@ def test_our_loss_is_transformers_loss(base: Path) -> None:
             theirs.append(model(input_ids=ids, labels=labels).loss * count)
     assert ours.numel() == sum(sum(row.completion_mask) for row in rows)
     assert float(ours.sum()) == pytest.approx(float(sum(theirs)), rel=1e-5)
+
+
+def test_lora_plus_is_the_ratio_of_the_two_learning_rates(base: Path, tmp_path: Path) -> None:
+    model = add_lora(load_base(base, "dense", torch.float32), recipes.Lora(r=2, targets=["q_proj"]))
+    settings = recipes.Training(steps=1, learning_rate=1e-3, lora_plus=4, weight_decay=0.01)
+    made = optimizer(model, settings, arguments(settings, rows=1, folder=str(tmp_path), half=False))
+    rates = {
+        id(p): (group["lr"], group["weight_decay"]) for group in made.param_groups for p in group["params"]
+    }
+    trained = {name: rates[id(p)] for name, p in model.named_parameters() if p.requires_grad}
+    assert {rate for name, rate in trained.items() if "lora_A" in name} == {(1e-3, 0.01)}
+    assert {rate for name, rate in trained.items() if "lora_B" in name} == {(4e-3, 0.01)}
 
 
 def test_a_kernel_that_loses_gradients_is_found(base: Path) -> None:
