@@ -29,7 +29,7 @@ _SYSTEM_SHARE = 0.3
 _OTHER_NAMES_SHARE = 0.35
 _BRIEF_SHARE = 0.7
 # Where a request of a series falls by chance: below the first share it is for two tools, and so on.
-_TWO_SPECS_SHARE, _BOTH_SHARE, _PORTUGUESE_SHARE = 0.15, 0.30, 0.42
+_TWO_SPECS_SHARE, _BOTH_SHARE, _PORTUGUESE_SHARE = 0.1, 0.18, 0.28
 
 
 def strangers(spec: Spec, specs: Sequence[Spec]) -> list[Spec]:
@@ -89,10 +89,10 @@ class Builder:
         return scene.end("multi_turn")
 
     def series(self, specs: Sequence[Spec], stranger: Spec, length: int) -> Conversation:
-        """A long talk over some tools: request after request, some of them for two calls at once, and one
-        for what none of the tools can do. Most results are acknowledged in a word."""
+        """A long talk over some tools: request after request, some for two calls at once, some for what
+        none of the tools can do. Most results are acknowledged in a word."""
         scene = self._scene(*specs, extra=False)
-        refused = self._rng.randrange(1, length)
+        refused = self._rng.randrange(1, 2 * length)  # in half of them, never
         for place in range(length):
             if place == refused:
                 scene.refuse(stranger, following=True)
@@ -242,8 +242,6 @@ class Scene:
         return text, calls
 
     def _wording(self, spec: Spec, templates: Sequence[str]) -> str:
-        if self._draw.split == "train":
-            templates = spec.mostly_plain(templates)
         return self._builder.turn(f"{spec.name} {templates[0]}", templates)
 
     def _user(self, text: str, following: bool = False) -> None:

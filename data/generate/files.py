@@ -15,7 +15,7 @@ from data.generate.spec import Spec
 from data.generate.tools import TRAINED, UNSEEN, clash
 
 T = TypeVar("T")
-_SERIES = 272
+_SERIES = 280
 
 
 def sample_files() -> dict[str, list[Conversation]]:
@@ -42,16 +42,16 @@ def train() -> list[Conversation]:
     rng = random.Random("enxerto train plan")
     twice, told, portuguese = _able(TRAINED, "both"), _able(TRAINED, "say"), _able(TRAINED, "pt")
     made = [builder.single(spec) for _ in range(5) for spec in _mixed(TRAINED, rng)]
-    made += [builder.parallel(spec) for _ in range(2) for spec in twice]
-    made += [builder.parallel(*_pair(TRAINED, TRAINED, rng)) for _ in range(25)]
+    made += [builder.parallel(spec) for _ in range(3) for spec in twice]
+    made += [builder.parallel(*_pair(TRAINED, TRAINED, rng)) for _ in range(30)]
     made += [builder.single(spec, "portuguese") for _ in range(2) for spec in portuguese]
     for _ in range(_SERIES):
-        shown = list(_pair(told, told, rng))
-        third = rng.choice(told)
+        shown = list(_pair(TRAINED, TRAINED, rng))
+        third = rng.choice(TRAINED)
         if rng.random() < 0.3 and not any(clash(third, spec) for spec in shown):
             shown.append(third)
         far = reduce(lambda specs, spec: strangers(spec, specs), shown, list(TRAINED))
-        made.append(builder.series(shown, rng.choice(far), rng.randint(5, 8)))
+        made.append(builder.series(shown, rng.choice(far), rng.randint(4, 7)))
     made += [builder.answer(spec) for spec in told[::2]]
     made += [builder.none(spec) for spec in _many(TRAINED, 60, rng)]
     made += [builder.fact(*fact) for fact in (*phrases.FACTS_TRAIN, *talks("train")[::2])]

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,17 +56,6 @@ class Spec:
     @property
     def required(self) -> list[str]:
         return [key for key in self.params if not key.endswith("?")]
-
-    def mostly_plain(self, templates: Sequence[str]) -> list[str]:
-        """The templates that name no optional parameter twice, so that leaving out is learnt, too."""
-        optional = set(self.params) - set(self.required)
-        used = [{name for name, _ in _PLACEHOLDER.findall(template)} for template in templates]
-        plain = [
-            template
-            for template, names in zip(templates, used, strict=True)
-            if " | " not in template and not any(f"{name}?" in optional for name in names)
-        ]
-        return [*templates, *plain]
 
     def wordings(self) -> tuple[Wording, ...]:
         return (self.ask, self.both, self.pt, self.say)

@@ -102,5 +102,7 @@ TOOLS = (
             ],
             ["Arrange that I phone {person}, {slot}.", "A call with {person} should be fixed {slot}."],
         ),
+        result={},
+        say=words(["Your call with {person} is scheduled."], []),
     ),
 )

@@ -152,5 +152,7 @@ TOOLS = (
             ],
             ["Nothing in the house should stay switched on.", "Power down all appliances at home."],
         ),
+        result={},
+        say=words(["Everything is switched off."], []),
     ),
 )

@@ -105,6 +105,8 @@ TOOLS = (
             ],
             ['Como se diz "{text}" em {target_language}?'],
         ),
+        result={"stored_as": Text("order")},
+        say=words(["The translation is stored as {stored_as}."], []),
     ),
     Spec(
         "create_invoice",
@@ -128,6 +130,8 @@ TOOLS = (
                 "{customer} bought {lines}; write the invoice, payable by {due_date}.",
             ],
         ),
+        result={},
+        say=words(["The invoice for {customer} is ready."], []),
     ),
     Spec(
         "get_news",
@@ -165,5 +169,7 @@ TOOLS = (
             ],
             ["Mostra-me {count} notícias sobre {topic}."],
         ),
+        result={"found": Integer(3, 20)},
+        say=words(["I found {found} articles about {topic}."], []),
     ),
 )
