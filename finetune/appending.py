@@ -33,10 +33,11 @@ def marked(tree: nodes.Template, tokens: Collection[str]) -> nodes.Template | No
     place = tree.body.index(loop)
     behind = tree.body[place + 1 :]
     asks = "add_generation_prompt"
+    given = {asks, *tokens}
     sound = (
         not (loop.recursive or loop.test or loop.else_ or _any(loop, nodes.Break))
-        and not any(isinstance(node, nodes.Name) and node.ctx != "load" for node in _named(tree, asks))
-        and all(_read(node) <= {asks, *tokens} for node in behind)
+        and not any(node.ctx != "load" for name in given for node in _named(tree, name))
+        and all(_read(node) <= given for node in behind)
         and not any(_named(node, asks) for node in tree.body[: place + 1])
         and _count(tree, lists) == _harmless(tree, loop, lists)
         and all(_looks_back(node) for node in loop.body)

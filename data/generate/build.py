@@ -92,7 +92,7 @@ class Builder:
         """A long talk over some tools: request after request, some for two calls at once, some for what
         none of the tools can do. Most results are acknowledged in a word."""
         scene = self._scene(*specs, extra=False)
-        refused = self._rng.randrange(1, 2 * length)  # in half of them, never
+        refused = self._rng.randrange(1, 2 * length)  # in almost half of them never, in some at the end
         for place in range(length):
             if place == refused:
                 scene.refuse(stranger, following=True)
@@ -106,8 +106,11 @@ class Builder:
                 scene.ask(one, one.pt.of(self.split), following=place > 0)
             else:
                 scene.ask(one, one.ask.of(self.split), following=place > 0)
-            if place < length - 1:
+            if place < length - 1 or refused == length:
                 scene.tell(briefly=self._rng.random() < _BRIEF_SHARE)
+        if refused == length:
+            scene.refuse(stranger, following=True)
+            return scene.end("answer")
         return scene.end("parallel" if scene.ends_in_two else "multi_turn")
 
     def none(self, wanted: Spec) -> Conversation:

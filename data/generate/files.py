@@ -15,7 +15,7 @@ from data.generate.spec import Spec
 from data.generate.tools import TRAINED, UNSEEN, clash
 
 T = TypeVar("T")
-_SERIES = 280
+_SERIES = 302
 
 
 def sample_files() -> dict[str, list[Conversation]]:
@@ -43,7 +43,7 @@ def train() -> list[Conversation]:
     twice, told, portuguese = _able(TRAINED, "both"), _able(TRAINED, "say"), _able(TRAINED, "pt")
     made = [builder.single(spec) for _ in range(5) for spec in _mixed(TRAINED, rng)]
     made += [builder.parallel(spec) for _ in range(3) for spec in twice]
-    made += [builder.parallel(*_pair(TRAINED, TRAINED, rng)) for _ in range(30)]
+    made += [builder.parallel(*_pair(TRAINED, TRAINED, rng)) for _ in range(38)]
     made += [builder.single(spec, "portuguese") for _ in range(2) for spec in portuguese]
     for _ in range(_SERIES):
         shown = list(_pair(TRAINED, TRAINED, rng))
@@ -53,8 +53,8 @@ def train() -> list[Conversation]:
         far = reduce(lambda specs, spec: strangers(spec, specs), shown, list(TRAINED))
         made.append(builder.series(shown, rng.choice(far), rng.randint(4, 7)))
     made += [builder.answer(spec) for spec in told[::2]]
-    made += [builder.none(spec) for spec in _many(TRAINED, 60, rng)]
-    made += [builder.fact(*fact) for fact in (*phrases.FACTS_TRAIN, *talks("train")[::2])]
+    made += [builder.none(spec) for spec in _many(TRAINED, 25, rng)]
+    made += [builder.fact(*fact) for fact in (*phrases.FACTS_TRAIN, *talks("train"))]
     made += [builder.chat(*talk) for talk in talks("train")]
     return _mixed(made, rng)
 

@@ -56,6 +56,7 @@ NOT_APPENDING = {
     "a macro that sees them": "{% macro n() %}{{ messages | length }}{% endmacro %}{{ n() }}" + LOOP,
     "messages set anew": "{% set messages = messages[1:] %}" + LOOP,
     "asking set anew": "{% set add_generation_prompt = true %}" + LOOP + ASK,
+    "a token set anew": "{% set eos_token = messages[0].content %}" + LOOP + "{{ eos_token }}",
     "no loop": "{{ messages[0].content }}",
 }  # fmt: skip
 
@@ -91,7 +92,7 @@ def test_one_run_gives_every_prefix(source: str) -> None:
 
 @pytest.mark.parametrize("source", NOT_APPENDING.values(), ids=NOT_APPENDING)
 def test_a_template_that_might_not_append_is_run_for_each_prefix(source: str) -> None:
-    template = ChatTemplate(source)
+    template = ChatTemplate(source, {"eos_token": "</s>"})
     assert not template.appends
     messages, tools = as_served(TALK)
     prefix = template.prefixes(messages, tools)
