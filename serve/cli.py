@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from data.errors import UserError
+from serve.settings import Settings, ToolStrictLevel
 
 app = typer.Typer(
     help="Serve LoRA adapters from one AWQ base, and manage their versions.",
@@ -36,11 +37,15 @@ def up(
     max_model_len: Annotated[
         int | None, typer.Option(min=1, help="Tokens of prompt and answer; else the base's own limit.")
     ] = None,
+    tool_strict_level: Annotated[
+        ToolStrictLevel,
+        typer.Option(help="Calls are held to the tools' names (function), their schemas too, or neither."),
+    ] = Settings.tool_strict_level,
 ) -> None:
     """Start the server: vLLM with the base, the registry, and Chat Completions over both."""
     from serve import launch
 
-    launch.up(host, port, base, max_loras, max_lora_rank, max_model_len)
+    launch.up(host, port, base, max_loras, max_lora_rank, max_model_len, tool_strict_level)
 
 
 @app.command()

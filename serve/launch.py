@@ -18,7 +18,7 @@ from rich.console import Console
 from data.errors import UserError
 from data.home import base_folder, home, registry_folder
 from data.manifest import read_base
-from serve.settings import Settings
+from serve.settings import Settings, ToolStrictLevel
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The highest ranks that vLLM can be built for."""
@@ -31,6 +31,7 @@ def up(
     max_loras: int = Settings.max_loras,
     max_lora_rank: int = Settings.max_lora_rank,
     max_model_len: int | None = None,
+    tool_strict_level: ToolStrictLevel = Settings.tool_strict_level,
 ) -> None:
     """Serve `base` (a built base's name, or a folder with a base.json) until Ctrl-C or SIGTERM."""
     if max_lora_rank not in RANKS:
@@ -48,6 +49,7 @@ def up(
         max_loras=max_loras,
         max_lora_rank=max_lora_rank,
         max_model_len=max_model_len,
+        tool_strict_level=tool_strict_level,
     )
     with _listener(host, port) as listener, _log_file(port) as (log, terminal):
         asyncio.run(_serve(settings, listener, log, terminal))

@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from data.manifest import BaseManifest
 
 BASE_ALIASES = ("casperhansen-mistral-small-24b-instruct-2501-awq",)
 """Other names of the base, which clients written for a hosted endpoint send as `model`."""
+
+ToolStrictLevel = Literal["auto", "function", "parameter"]
+"""What a called tool's name and arguments are held to while they are generated, where the request's tools
+do not say `strict` themselves: nothing, the tools' names, or the tools' schemas too. vLLM's term."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Settings:
     max_loras: int = 4
     max_lora_rank: int = 32
     max_model_len: int | None = None
+    tool_strict_level: ToolStrictLevel = "parameter"
     body_limit: int = 4 * 2**20
     """Bytes of a chat request."""
 

@@ -1,7 +1,7 @@
 """`python -m data.generate [FOLDER]`: write the sample files and print what is in them."""
 
+import argparse
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -58,5 +58,6 @@ _MEASURES: dict[str, Callable[[Rows], int]] = {
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else SAMPLES
-    Console().print(summary(write(folder)))
+    arguments = argparse.ArgumentParser(prog="python -m data.generate", description="Write the sample files.")
+    arguments.add_argument("folder", nargs="?", type=Path, default=SAMPLES, help="else the repository's own")
+    Console().print(summary(write(arguments.parse_args().folder)))

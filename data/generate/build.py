@@ -26,7 +26,7 @@ from data.generate.tools import DOMAINS, clash
 
 _TOOLS_SHOWN = (1, 1, 1, 2, 2, 2, 3)
 _SYSTEM_SHARE = 0.3
-_OTHER_NAMES_SHARE = 0.35
+_OTHER_NAMES_SHARE = 0.15
 _BRIEF_SHARE = 0.7
 # Where a request of a series falls by chance: below the first share it is for two tools, and so on.
 _TWO_SPECS_SHARE, _BOTH_SHARE, _PORTUGUESE_SHARE = 0.1, 0.18, 0.28

@@ -15,7 +15,7 @@ from data.generate.spec import Spec
 from data.generate.tools import TRAINED, UNSEEN, clash
 
 T = TypeVar("T")
-_SERIES = 302
+_SERIES = 322
 
 
 def sample_files() -> dict[str, list[Conversation]]:
@@ -43,7 +43,7 @@ def train() -> list[Conversation]:
     twice, told, portuguese = _able(TRAINED, "both"), _able(TRAINED, "say"), _able(TRAINED, "pt")
     made = [builder.single(spec) for _ in range(5) for spec in _mixed(TRAINED, rng)]
     made += [builder.parallel(spec) for _ in range(3) for spec in twice]
-    made += [builder.parallel(*_pair(TRAINED, TRAINED, rng)) for _ in range(38)]
+    made += [builder.parallel(*_pair(TRAINED, TRAINED, rng)) for _ in range(42)]
     made += [builder.single(spec, "portuguese") for _ in range(2) for spec in portuguese]
     for _ in range(_SERIES):
         shown = list(_pair(TRAINED, TRAINED, rng))

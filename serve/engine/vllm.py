@@ -148,6 +148,7 @@ def _arguments(settings: Settings) -> Namespace:
         *("--max-lora-rank", str(settings.max_lora_rank), "--lora-target-modules", *LORA_MODULES),
         *("--disable-log-stats", "--enable-prompt-tokens-details"),
         *("--enable-auto-tool-choice", "--tool-call-parser", "mistral" if mistral else "hermes"),
+        *("--tool-strict-level", settings.tool_strict_level),
     ]
     if mistral:
         line += ["--tokenizer-mode", "mistral"]

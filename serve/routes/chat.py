@@ -14,6 +14,7 @@ from serve.engine.protocol import served_name
 from serve.errors import ApiError
 from serve.registry.records import Version
 from serve.routes.fields import IGNORED, OURS, PASSED_ON
+from serve.routes.tools import check_tools
 from serve.settings import Settings
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ async def _body(request: Request, limit: int) -> dict[str, Any]:
     choices = body.get("n")
     if isinstance(choices, int) and choices > MAX_CHOICES:
         raise ApiError(f"n is at most {MAX_CHOICES}, not {choices}; ask several times.", param="n")
+    check_tools(body.get("tools"))
     return body
 
 
