@@ -12,6 +12,15 @@ import hashlib
 from data import digest
 from data.chat import Conversation
 
+Keys = tuple[str, bytes]
+"""A conversation's group, and the digest of its content."""
+
+
+def keys_of(conversation: Conversation) -> Keys:
+    """What a split needs to know of a conversation."""
+    content = digest.of_json(conversation.plain())
+    return group_of(conversation) or content, bytes.fromhex(content.removeprefix("sha256:"))
+
 
 class Split:
     """Collects conversations with `add`, and then tells the side of each.
@@ -24,12 +33,11 @@ class Split:
         self._parents: dict[str, str] = {}
         self._holders: dict[bytes, str] = {}
 
-    def add(self, conversation: Conversation) -> str:
-        """Take a conversation into account; its group, to be asked for when all have been added."""
-        content = digest.of_json(conversation.plain())
-        group = group_of(conversation) or content
+    def add(self, keys: Keys) -> str:
+        """Take a conversation into account by its `keys_of`; its group, to be asked for in the end."""
+        group, content = keys
         self._parents.setdefault(group, group)
-        holder = self._holders.setdefault(bytes.fromhex(content.removeprefix("sha256:")), group)
+        holder = self._holders.setdefault(content, group)
         one, other = self._root(holder), self._root(group)
         self._parents[max(one, other)] = min(one, other)
         return group

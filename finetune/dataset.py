@@ -10,7 +10,7 @@ from data.errors import UserError
 from data.formats import scan
 from data.manifest import DatasetEntry, HeldOutEntry, SourceEntry
 from data.sources import Source, mixed
-from data.splits import Split
+from data.splits import Split, keys_of
 from finetune.render import Learn, Renderer, Sample
 
 
@@ -50,7 +50,12 @@ def prepare(
     everything = [
         [
             _render(
-                where, conversation, renderer, max_length, learn, split.add(conversation) if heldout else ""
+                where,
+                conversation,
+                renderer,
+                max_length,
+                learn,
+                split.add(keys_of(conversation)) if heldout else "",
             )
             for where, conversation in _sound(source)
         ]

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from array import array
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -13,13 +12,13 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from data.duplicates import Fingerprints, Pair
 from data.errors import UserError
 from data.formats import raw
-from finetune.recipe import Limits
 from finetune.validate import table
 from finetune.validate.examine import Chunk
 from finetune.validate.places import Places
 from finetune.validate.plan import Plan, plan
 from finetune.validate.pool import CHUNK, examined
 from finetune.validate.report import Findings, Report, Source, write
+from finetune.validate.sides import Sides
 from finetune.validate.tally import Finding
 
 
@@ -51,7 +50,7 @@ def examine(chosen: Plan, findings: Findings, console: Console) -> Report:
     with ExitStack() as stack:
         places = stack.enter_context(closing(Places()))
         fingerprints = stack.enter_context(closing(Fingerprints()))
-        owners = array("I")
+        sides = Sides(chosen.sources, chosen.split)
         bar = stack.enter_context(_progress(console))
         task = bar.add_task("reading", total=None, rate="")
         chunks = _chunks(chosen.sources, findings)
@@ -63,16 +62,15 @@ def examine(chosen: Plan, findings: Findings, console: Console) -> Report:
             for finding in result.findings:
                 findings.add(finding)
             fingerprints.add(result.fingerprints)
+            sides.add(owner, len(result.places), result.keys)
             for place in result.places:
                 places.add(place)
-                owners.append(owner)
-            rate = len(owners) / max(time.monotonic() - started, 0.001)
-            bar.update(task, completed=len(owners), rate=f"{rate:,.0f}/s")
+            rate = len(sides) / max(time.monotonic() - started, 0.001)
+            bar.update(task, completed=len(sides), rate=f"{rate:,.0f}/s")
         bar.update(task, description="comparing")
-        aside = bytearray(chosen.sources[owner].heldout for owner in owners)
-        for pair in fingerprints.pairs(chosen.limits.similarity, aside):
-            _repeated(pair, places, chosen.sources[owners[pair.later]], findings)
-    _limits(report, chosen.limits)
+        for pair in fingerprints.pairs(chosen.limits.similarity, sides.heldout()):
+            _repeated(pair, places, sides.source(pair.later), findings)
+    _limits(report, chosen)
     report.seconds = time.monotonic() - started
     return report
 
@@ -107,7 +105,7 @@ def _repeated(pair: Pair, places: Places, source: Source, findings: Findings) ->
     _found(findings, source, kind, places[pair.later], message)
 
 
-def _limits(report: Report, limits: Limits) -> None:
+def _limits(report: Report, chosen: Plan) -> None:
     """Sources without a record, and shares above what the recipe allows."""
     for source in report.sources:
         if not source.tally.records and not source.tally.found["unreadable_source"]:
@@ -116,13 +114,17 @@ def _limits(report: Report, limits: Limits) -> None:
             )
     trained, heldout = report.total(heldout=False), report.total(heldout=True)
     repeated = trained.found["duplicate"] + trained.found["near_duplicate"]
-    known = heldout.found["overlap"] + heldout.found["near_overlap"]
+    known = sum(side.found["overlap"] + side.found["near_overlap"] for side in (trained, heldout))
+    aside = heldout.conversations + trained.held_out
+    if chosen.split and not trained.held_out:
+        said = f"data.heldout is {chosen.split.share:g}, but no group fell to the held-out side"
+        report.findings.add(Finding("limit", "all sources", f"{said}; raise it, set it to 0, or add data."))
     for name, share, what in (
         ("dropped", trained.dropped_share, "of what would be learnt is left out"),
         ("duplicates", repeated / max(trained.conversations, 1), "of the conversations repeat another one"),
-        ("overlap", known / max(heldout.conversations, 1), "of the held-out conversations are trained on"),
+        ("overlap", known / max(aside, 1), "of the held-out conversations are trained on"),
     ):
-        allowed = getattr(limits, name)
+        allowed = getattr(chosen.limits, name)
         if share > allowed:
             message = (
                 f"{share:.1%} {what}, and data.limits.{name} allows {allowed:.1%}; mend the data or raise it."

@@ -7,6 +7,7 @@ from pathlib import Path
 from data import duplicates, rules, secrets
 from data.chat import AssistantMessage, Conversation, text_of
 from data.formats import Raw, record
+from data.splits import Keys, keys_of
 from finetune.render import Learn, Renderer, open_renderer, targets
 from finetune.validate.tally import SEVERITY, Category, Finding, Tally
 
@@ -28,6 +29,8 @@ class Examined:
     places: list[str] = field(default_factory=list)
     fingerprints: bytes = b""
     """One behind the other, in the order of `places`."""
+    keys: list[Keys] = field(default_factory=list)
+    """For the split, in the order of `places`; none where nothing is split."""
 
     def note(self, kind: str, where: str, message: str) -> None:
         """Count a finding; what costs nothing is counted only."""
@@ -43,6 +46,8 @@ class Settings:
     base: Path | None
     max_length: int | None = None
     learn: Learn = "all"
+    split: bool = False
+    """Whether training will hold out a part of what it reads."""
 
 
 class Examiner:
@@ -50,6 +55,7 @@ class Examiner:
         self._renderer: Renderer | None = open_renderer(settings.base) if settings.base else None
         self._max_length = settings.max_length
         self._learn = settings.learn
+        self._split = settings.split
 
     def chunk(self, chunk: Chunk) -> Examined:
         """Examine records in their order."""
@@ -65,6 +71,8 @@ class Examiner:
             self._examine(one.conversation, one.where, result)
             result.places.append(one.where)
             rows.append(duplicates.fingerprint(one.conversation))
+            if self._split:
+                result.keys.append(keys_of(one.conversation))
         result.fingerprints = b"".join(rows)
         return result
 

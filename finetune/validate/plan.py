@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import UserError
+from data.splits import Split
 from finetune import recipe as recipes
 from finetune.base.resolve import find
 from finetune.validate.examine import Settings
@@ -22,9 +23,16 @@ class Plan:
 
     @property
     def settings(self) -> Settings:
-        return (
-            Settings(self.base, self.data.max_length, self.data.learn) if self.data else Settings(self.base)
-        )
+        if self.data is None:
+            return Settings(self.base)
+        return Settings(self.base, self.data.max_length, self.data.learn, self.data.heldout > 0)
+
+    @property
+    def split(self) -> Split | None:
+        """A new split as training will make it; None where it holds nothing out."""
+        if self.data is None or not self.data.heldout:
+            return None
+        return Split(self.data.heldout, self.data.split_seed)
 
     @property
     def limits(self) -> recipes.Limits:

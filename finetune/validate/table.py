@@ -78,6 +78,8 @@ def _table(report: Report, sources: list[Source]) -> Table:
 
     counted = report.base is not None
     row("conversations", lambda tally: tally.conversations)
+    if any(source.tally.held_out for source in sources):
+        row("held out by data.heldout", lambda tally: tally.held_out)
     row("targets", lambda tally: tally.targets)
     row("tokens", lambda tally: tally.tokens if counted else None)
     row("learnt tokens", lambda tally: tally.learnt_tokens if counted else None)

@@ -46,6 +46,8 @@ class Tally:
     records: int = 0
     conversations: int = 0
     """Those of the records that could be read."""
+    held_out: int = 0
+    """Those that the recipe's `data.heldout` takes out of what is trained on."""
     targets: int = 0
     rows: int = 0
     """What training keeps: samples, or where no base renders them, conversations with something to learn."""

@@ -1,7 +1,7 @@
 """Splits: whole groups, stable under new data, and never the same conversation on both sides."""
 
 from data.chat import Conversation
-from data.splits import Split
+from data.splits import Split, keys_of
 
 
 def chat(words: str, **labels: str) -> Conversation:
@@ -10,7 +10,7 @@ def chat(words: str, **labels: str) -> Conversation:
 
 def sides(conversations: list[Conversation], share: float = 0.3, seed: int = 0) -> list[bool]:
     split = Split(share, seed)
-    groups = [split.add(conversation) for conversation in conversations]
+    groups = [split.add(keys_of(conversation)) for conversation in conversations]
     return [split.held_out(group) for group in groups]
 
 

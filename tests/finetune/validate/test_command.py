@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from data.errors import UserError
+from data.formats import read
 from data.sources import Source
+from data.splits import Split, keys_of
 from finetune.validate import pool
 from finetune.validate.command import validate
 
@@ -101,6 +103,35 @@ def test_overlap_with_held_out_files(tmp_path: Path) -> None:
     assert "data.limits.overlap allows 5.0%" in limit["message"] and limit["severity"] == "error"
     path = recipe(tmp_path, train=[str(trained)], heldout_files=[str(known)], limits={"overlap": 1})
     assert run(tmp_path, path)[0] == 0
+
+
+def test_the_recipes_split_is_the_one_that_training_makes(tmp_path: Path) -> None:
+    """Near repetitions across the sides are found, and what the split holds out is counted."""
+    words = [" ".join(f"w{number}x{place}" for place in range(60)) for number in range(40)]
+    source = chats(tmp_path / "a.jsonl", *words, *(f"{text} and more" for text in words))
+    path = recipe(tmp_path, train=[str(source)], heldout=0.3, split_seed=5, limits={"overlap": 1})
+    code, report = run(tmp_path, path)
+
+    split = Split(0.3, 5)
+    groups = [split.add(keys_of(conversation)) for conversation in read(source)]
+    sides = [split.held_out(group) for group in groups]
+    across = sum(one != other for one, other in zip(sides[:40], sides[40:], strict=True))
+    assert 0 < across < 40
+    assert code == 0
+    assert report["sources"][0]["held_out"] == sum(sides)
+    assert report["found"] == {"near_overlap": across, "near_duplicate": 40 - across}
+
+    _, report = run(tmp_path, recipe(tmp_path, train=[str(source)], heldout=0.3, split_seed=5))
+    assert [one["message"][:5] for one in report["findings"] if one["kind"] == "limit"] == [
+        f"{across / sum(sides):.1%}"
+    ]
+
+
+def test_a_split_without_a_held_out_side_is_an_error(tmp_path: Path) -> None:
+    source = chats(tmp_path / "a.jsonl", "one", "two")
+    code, report = run(tmp_path, recipe(tmp_path, train=[str(source)], heldout=0.001))
+    (finding,) = report["findings"]
+    assert code == 2 and "data.heldout is 0.001" in finding["message"]
 
 
 @pytest.mark.parametrize(
