@@ -144,7 +144,7 @@ class GroupedLoRA(PunicaWrapperBase):
             if isinstance(rows, slice):
                 y[rows].addmm_(x[rows] @ down.T, up, alpha=scale)
             else:
-                # Rounded like the branch above, so that an answer does not depend on its neighbours.
+                # Rounded like the branch above: neighbours change an answer by the order of sums only.
                 shrunk = x.index_select(0, rows) @ down.T
                 y.index_copy_(0, rows, y.index_select(0, rows).addmm_(shrunk, up, alpha=scale))
 

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.e2e
 
 TOKENS = 12
 TIE = 0.25
-"""Nats. On CPUs with bfloat16 instructions the logprobs are bit for bit the same in every batch; others may
-sum in another order."""
+"""Nats. The base's logprobs are bit for bit the same in every batch; an adapter's differ by up to 0.06,
+because oneDNN sums in another order from 64 rows on, and 30 layers magnify the last bit of a bfloat16."""
 
 QUESTIONS = [
     "What is the capital of France?",
@@ -76,9 +76,10 @@ def _assert_same(
 ) -> None:
     """Token for token the same choice with the same logprob, until rounding tosses the coin of a tie."""
     for one, other in zip(alone, mixed, strict=False):
-        logprobs = {top.token: top.logprob for top in one.top_logprobs}
+        # Several, where two tokens are pieces of a character and read the same.
+        logprobs = [top.logprob for top in one.top_logprobs if top.token == other.token]
         said = f"{request}: {_text(alone)!r} alone, {_text(mixed)!r} in the batch"
-        assert abs(logprobs.get(other.token, -9999.0) - other.logprob) < TIE, said
+        assert any(abs(logprob - other.logprob) < TIE for logprob in logprobs), said
         if one.token != other.token:
             assert abs(one.logprob - other.logprob) < TIE, said
             return
