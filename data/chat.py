@@ -1,6 +1,7 @@
 """OpenAI's chat format and its rules: what every importer produces and every renderer consumes."""
 
 import json
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,6 +11,12 @@ from data import strict_json
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@lru_cache(maxsize=256)
+def _arguments(text: str) -> Any:
+    """Remembered for a while: checks, digests and templates each look at the same call."""
+    return strict_json.loads(text)
 
 
 class FunctionCall(_Strict):
@@ -24,9 +31,9 @@ class FunctionCall(_Strict):
         return self
 
     def parsed(self) -> dict[str, Any]:
-        """The arguments as a dictionary; ValueError when they are not a JSON object."""
+        """The arguments as a dictionary, not to be changed; ValueError when they are not a JSON object."""
         try:
-            value = strict_json.loads(self.arguments)
+            value = _arguments(self.arguments)
         except (json.JSONDecodeError, strict_json.RefusedError) as error:
             raise ValueError(f"arguments of {self.name!r} are not JSON: {error}") from None
         if not isinstance(value, dict):

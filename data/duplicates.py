@@ -11,6 +11,7 @@ import marshal
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ _BAND = 4
 _WORDS = 4
 """Words of a shingle; shorter ones make templated answers alike, longer ones miss a changed word or two."""
 _ROW = np.dtype([("digest", "<u8", 2), ("signature", "<u4", PERMUTATIONS)])
+_SIGNATURE = Struct(f"<{PERMUTATIONS}I")
 ROW_BYTES = _ROW.itemsize
 
 Numbers = npt.NDArray[np.int64]
@@ -48,12 +50,9 @@ def fingerprint(conversation: Conversation) -> bytes:
     The digest is of everything but ids and category, with runs of blanks as one. The signature is of what
     was said and called; system prompt and tools are left out of it, because unlike conversations share them.
     """
-    row = np.zeros(1, _ROW)
-    row["digest"] = np.frombuffer(_digest(conversation), "<u8")
     sketch = RMinHash(num_perm=PERMUTATIONS, seed=1)
     sketch.update(_shingles(conversation))
-    row["signature"] = sketch.digest()
-    return row.tobytes()
+    return _digest(conversation) + _SIGNATURE.pack(*sketch.digest())
 
 
 def _digest(conversation: Conversation) -> bytes:

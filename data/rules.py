@@ -199,7 +199,7 @@ def _arguments(conversation: Conversation) -> Iterator[Problem]:
                     place,
                     f"{name!r} is called, but not among the tools ({_short(known)}); add its definition.",
                 )
-            elif why := argument_problem(offered[name] or {}, call.function.arguments):
+            elif why := argument_problem(offered[name] or {}, call.function.parsed()):
                 yield Problem(
                     "invalid_arguments",
                     place,

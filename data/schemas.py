@@ -1,6 +1,5 @@
 """JSON schemas of tools: are they schemas, and do a call's arguments keep to them? Compiled once each."""
 
-import json
 import marshal
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -16,16 +15,15 @@ def schema_problem(schema: dict[str, Any]) -> str | None:
     return compiled if isinstance(compiled, str) else None
 
 
-def argument_problem(schema: dict[str, Any], arguments: str) -> str | None:
-    """How `arguments` (a JSON object in a string) break `schema`; None when they keep to it.
+def argument_problem(schema: dict[str, Any], arguments: dict[str, Any]) -> str | None:
+    """How `arguments` break `schema`; None when they keep to it.
 
     Nothing of the arguments' values is repeated: they may be private. A broken schema breaks nothing.
     """
-    value = json.loads(arguments)
     compiled = _compiled_of(schema) if schema else ""
-    if isinstance(compiled, str) or compiled.is_valid(value):
+    if isinstance(compiled, str) or compiled.is_valid(arguments):
         return None
-    broken = next(compiled.iter_errors(value))
+    broken = next(compiled.iter_errors(arguments))
     if broken.schema_path and broken.schema_path[-1] == "required":
         return f"break the schema: {broken.message}"
     place = ".".join(map(str, broken.instance_path)) or "the top"

@@ -10,14 +10,14 @@ from collections.abc import Collection, Iterator
 from jinja2 import nodes
 
 MARK = "mark_message"
-"""The function that a marked template calls where each message starts, and behind the last one."""
+"""What a marked template writes where each message starts, and behind the last one."""
 
 _BACKWARD = {"first", "index", "index0", "previtem"}
 """What a loop can say of itself that later messages do not change."""
 
 
 def marked(tree: nodes.Template, tokens: Collection[str]) -> nodes.Template | None:
-    """`tree`, changed to call `MARK`; None where a prefix's text might differ from the whole text's start.
+    """`tree`, changed to write `MARK`; None where a prefix's text might differ from the whole text's start.
 
     It appends for sure when all of this holds, `tokens` being the names of constants:
     - one loop over the messages (all of them, or all from a fixed one on) stands at the top level, has no
@@ -50,7 +50,7 @@ def marked(tree: nodes.Template, tokens: Collection[str]) -> nodes.Template | No
 
 
 def _mark() -> nodes.Node:
-    return nodes.ExprStmt(nodes.Call(nodes.Name(MARK, "load"), [], [], None, None)).set_lineno(1)
+    return nodes.Output([nodes.Name(MARK, "load")]).set_lineno(1)
 
 
 def _lists(tree: nodes.Template) -> set[str]:

@@ -1,14 +1,22 @@
 """Encoding a long text once, and knowing which of its parts would be encoded the same alone."""
 
+import json
+import re
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import accumulate, chain
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 from finetune.render import Piece
 
 Span = tuple[int, int]
 """Where something starts, and where it ends."""
+
+_LONG_LINE = re.compile(r"\n(?=(\S[^\n]{98,}\S\n)\S)")
+"""A line such as a tool's definition, which many conversations share. It lies ahead of the match, because the
+next line may be one too; and the match starts with a plain sign, which is searched for much faster."""
+_REMEMBERED = 8192
+"""Lines whose ids are kept; about 2 KB each."""
 
 
 class Encoder:
@@ -20,17 +28,22 @@ class Encoder:
     whether that holds for this tokenizer; its conditions are that no other token can swallow a part of
     `stop`, that neither it nor a token beside it looks at its neighbours, and that a piece is encoded the
     same at the start of a text and later. Elsewhere everything is encoded again, prefix by prefix.
+
+    GPT-2's splitter allows more cuts, see `_cuts_lines`: where an answer starts on a line of its own, there
+    is nothing to check, and the ids of long lines can be remembered.
     """
 
     def __init__(self, tokenizer: Any, stop: str) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
-        self._stop = stop
+        self._stop, self._stop_id = stop, tokenizer.token_to_id(stop)
         added = tokenizer.get_added_tokens_decoder()
         self._special = {number: token.content for number, token in added.items() if token.special}
         self._can_cut = _cuts(list(added.values()), stop, tokenizer.pre_tokenizer)
+        self._can_cut_lines = self._can_cut and _cuts_lines(tokenizer, list(added.values()))
         self._opening = lru_cache(maxsize=1024)(self.encode)
+        self._lines: dict[str, list[int]] = {}
 
     def encode(self, text: str) -> list[int]:
         return self._encode_all([text])[0]
@@ -40,6 +53,8 @@ class Encoder:
 
         `spans` are character ranges that end with `stop`, in order; the last one ends the text.
         """
+        if self._can_cut_lines and all(_between_lines(text, start) for start, _ in spans):
+            return self._by_lines(text, spans)
         return self._by_cuts(text, spans) if self._can_cut else self.joined_slowly(text, spans)
 
     def joined_slowly(self, text: str, spans: list[Span]) -> tuple[list[int], list[Span]] | None:
@@ -52,6 +67,42 @@ class Encoder:
                 return None
             places.append(place)
         return ids, places
+
+    def _by_lines(self, text: str, spans: list[Span]) -> tuple[list[int], list[Span]] | None:
+        """The same where all spans start between lines, at the cost of encoding the text once.
+
+        The n-th stop of the text is the n-th among the ids, and what stands between a stop and the start of
+        a span has the ids that it has alone.
+        """
+        ids, places = self._encode_lines(text), []
+        at = place = 0  # in the text and among the ids, behind the same stop
+        for start, end in spans:
+            if text.find(self._stop, start) + len(self._stop) != end:
+                return None
+            for _ in range(text.count(self._stop, at, start)):
+                at = text.index(self._stop, at) + len(self._stop)
+                place = ids.index(self._stop_id, place) + 1
+            begin = place + len(self._opening(text[at:start]))
+            at, place = end, ids.index(self._stop_id, place) + 1
+            places.append((begin, place))
+        return ids, places
+
+    def _encode_lines(self, text: str) -> list[int]:
+        """`encode(text)`, with long lines that were seen before taken from memory."""
+        lines = [line.span(1) for line in _LONG_LINE.finditer(text) if _between_lines(text, line.start(1))]
+        edges = [0, *chain.from_iterable(lines), len(text)]
+        pieces = [text[start:end] for start, end in pairwise(edges)]  # each second one is a long line
+        unknown = [piece for piece in pieces if piece not in self._lines]
+        found = dict(zip(unknown, self._encode_all(unknown), strict=True))
+        ids = list(
+            chain.from_iterable(
+                self._lines[piece] if piece in self._lines else found[piece] for piece in pieces
+            )
+        )
+        if len(self._lines) > _REMEMBERED:
+            self._lines.clear()
+        self._lines |= {line: found[line] for line in pieces[1::2] if line in found}
+        return ids
 
     def _by_cuts(self, text: str, spans: list[Span]) -> tuple[list[int], list[Span]] | None:
         """The same, by the law of the class, at the cost of encoding the text once and the spans once more.
@@ -111,6 +162,33 @@ def _cuts(added: list[Any], stop: str, splitter: Any) -> bool:
         return False
     # Metaspace's "first" adds a blank to the start of a text, but not to the same piece further on.
     return splitter is None or b'"first"' not in splitter.__getstate__()
+
+
+def _between_lines(text: str, at: int) -> bool:
+    """Whether `text` may be cut at `at`: behind a line end that has a sign on both sides, and no blank."""
+    before, end, behind = text[at - 2 : at - 1], text[at - 1 : at], text[at : at + 1]
+    return end == "\n" and not before.isspace() and not behind.isspace()
+
+
+def _cuts_lines(tokenizer: Any, added: list[Any]) -> bool:
+    """Whether encode(a + b) = encode(a) + encode(b) where `_between_lines(a + b, len(a))` for all a and b.
+
+    True for GPT-2's splitter, whose matches depend on nothing before them, and look ahead only to leave the
+    last of several blanks to the word behind it. The line end is one blank alone, so it is a match of its
+    own in a + b as it is in a; no other match spans the cut, and b is split from its start. Nothing else may
+    look across the cut: no normalizer, and no added token that holds blanks or swallows those beside it.
+    """
+    splitter = tokenizer.pre_tokenizer
+    state = json.loads(splitter.__getstate__()) if splitter is not None else {}
+    gpt2 = state.get("type") == "ByteLevel" and state.get("use_regex") and not state.get("add_prefix_space")
+    return (
+        bool(gpt2)
+        and tokenizer.normalizer is None
+        and not any(
+            token.lstrip or token.rstrip or token.single_word or token.content.split() != [token.content]
+            for token in added
+        )
+    )
 
 
 def _overlap(other: str, stop: str) -> bool:

@@ -54,6 +54,7 @@ def _is_parquet(path: Path) -> bool:
 def record(raw: Raw, format: str | None = None) -> Record:
     """What the importer of `format`, or of the record's own shape, makes of a raw record."""
     reader = sniff if format is None else reader_of(format)
+    raw = text.parsed(raw)
     if raw.problem is not None:
         return Record(raw.where, None, raw.problem)
     try:

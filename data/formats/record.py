@@ -9,11 +9,15 @@ from data.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A record as its container holds it: any JSON value, or the reason why there is none."""
+    """A record as its container holds it: any JSON value, or the reason why there is none.
+
+    A line of a file is left as `line`, for `text.parsed` to read where there is time for it.
+    """
 
     where: str
     value: Any = None
     problem: str | None = None
+    line: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

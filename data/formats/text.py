@@ -80,10 +80,14 @@ def _lines(path: Path, file: BufferedIOBase) -> Iterator[Raw]:
             yield Raw(f"{path}:{number + 1}", problem=damaged(error))
             return
         if line := line.removeprefix(BOM_UTF8).rstrip(b" \t\r\n"):
-            yield _parsed(f"{path}:{number}", line)
+            yield Raw(f"{path}:{number}", line=line)
 
 
-def _parsed(where: str, line: bytes) -> Raw:
+def parsed(raw: Raw) -> Raw:
+    """The record with its line read, where it has one."""
+    if raw.line is None:
+        return raw
+    where, line = raw.where, raw.line
     try:
         return Raw(where, strict_json.loads(line.decode()))
     except UnicodeDecodeError as error:

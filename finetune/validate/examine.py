@@ -1,5 +1,6 @@
 """Examine conversations: rules, secrets, tokens, fingerprints. One `Examiner` lives in each process."""
 
+import marshal
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -147,13 +148,16 @@ def _secrets(conversation: Conversation) -> list[tuple[str, secrets.Secret]]:
             for secret in secrets.find(text)
         ]
     for number, tool in enumerate(conversation.tools, 1):
-        found += [(f"tool {number}", secret) for secret in _in_definition(repr(tool.function))]
+        function = tool.function
+        key = marshal.dumps((function.name, function.description, function.parameters), 2)
+        found += [(f"tool {number}", secret) for secret in _in_definition(key)]
     return found
 
 
 @lru_cache(maxsize=8192)
-def _in_definition(text: str) -> tuple[secrets.Secret, ...]:
-    """The same tools stand in many conversations."""
+def _in_definition(key: bytes) -> tuple[secrets.Secret, ...]:
+    """The same tools stand in many conversations; `key` is the quickest that tells them apart."""
+    text = repr(marshal.loads(key))
     return tuple(secrets.find(text)) if secrets.suspicious(text) else ()
 
 
