@@ -18,31 +18,31 @@ def mistral_ids(conversation: Conversation) -> tuple[Conversation, int]:
 
     What fits stays. Of a longer id its last nine characters stand, where they fit: that is what vLLM keeps
     of it at serving time (`truncate_tool_call_ids`), so a prompt from logs like `call_Ab3...` is the same
-    there and here. Where vLLM would refuse the id, or make one out of two, nine characters derived from
-    the whole id stand instead. An id never depends on what comes after it, so each prefix of a
-    conversation is mapped as the whole is; within a conversation no two ids become one.
+    there and here. Where vLLM would refuse the id, or make one out of two calls of one message, nine
+    characters derived from the whole id stand instead. An id never depends on what comes after it, so each
+    prefix of a conversation is mapped as the whole is.
     """
     mapping: dict[str, str] = {}
-    taken: set[str] = set()
-    for given in _ids(conversation):
-        if given not in mapping:
-            mapping[given] = _fitting(given, taken)
-            taken.add(mapping[given])
-    changed = sum(1 for given, fitting in mapping.items() if given != fitting)
+    changed: set[str] = set()
+    messages = []
+    for message in conversation.messages:
+        mapping |= _mapped(message, mapping)
+        changed |= {given for given, fitting in mapping.items() if given != fitting}
+        messages.append(_renamed(message, mapping))
     if not changed:
         return conversation, 0
-    messages = [_renamed(message, mapping) for message in conversation.messages]
-    return conversation.model_copy(update={"messages": messages}), changed
+    return conversation.model_copy(update={"messages": messages}), len(changed)
 
 
-def _ids(conversation: Conversation) -> list[str]:
-    """Every id in the order of appearance, calls and results."""
-    found: list[str] = []
-    for message in conversation.messages:
-        if isinstance(message, AssistantMessage):
-            found += [call.id for call in message.tool_calls]
-        elif isinstance(message, ToolMessage):
-            found.append(message.tool_call_id)
+def _mapped(message: Message, known: dict[str, str]) -> dict[str, str]:
+    """Ids that fit for a message's calls, no two the same, or for its result, whose call comes before it."""
+    found: dict[str, str] = {}
+    if isinstance(message, AssistantMessage):
+        for call in message.tool_calls:
+            if call.id not in found:
+                found[call.id] = _fitting(call.id, set(found.values()))
+    elif isinstance(message, ToolMessage) and message.tool_call_id not in known:
+        found[message.tool_call_id] = _fitting(message.tool_call_id, set())
     return found
 
 

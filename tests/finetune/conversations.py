@@ -84,6 +84,7 @@ def arguments(draw: st.DrawFn) -> str:
 call_ids = st.one_of(
     st.text(string.ascii_letters + string.digits, min_size=9, max_size=9),
     st.text(string.ascii_letters + string.digits, min_size=24, max_size=24).map(lambda text: f"call_{text}"),
+    st.sampled_from(["Ab3dEf6hI", "call_1_Ab3dEf6hI", "call_2_Ab3dEf6hI"]),
 )
 """Ids that Mistral's formats carry, and OpenAI's, of which vLLM keeps the last nine characters."""
 

@@ -9,8 +9,9 @@ from mistral_common.protocol.instruct.validator import ValidationMode
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
 from data.chat import AssistantMessage, Conversation
+from data.errors import UserError
 from data.formats import read
-from finetune.render import Renderer, open_renderer
+from finetune.render import Renderer, Sample, open_renderer
 from finetune.render_mistral import MistralRenderer
 from finetune.render_template import TemplateRenderer
 
@@ -129,6 +130,40 @@ def test_a_template_that_is_not_prefix_stable_gives_one_sample_a_target(base: Pa
     first, second = renderer.samples(talk)
     assert first.input_ids[: first.completion_mask.index(1)] == renderer.prompt(talk.messages[:1], [])
     assert second.input_ids[: second.completion_mask.index(1)] == renderer.prompt(talk.messages[:3], [])
+
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+TURNS = [("user", "a"), ("assistant", "b")]
+
+
+def learnt(base: Path, template: str, turns: list[tuple[str, str]] = TURNS) -> list[Sample]:
+    """What a renderer of that template makes of the turns."""
+    from tokenizers import Tokenizer
+
+    renderer = TemplateRenderer(template, Tokenizer.from_file(str(base / "tokenizer.json")), "<|im_end|>")
+    return renderer.samples({"messages": [{"role": role, "content": content} for role, content in turns]})
+
+
+def test_a_template_that_rewrites_the_past_is_refused(base: Path) -> None:
+    assert learnt(base, CHATML)
+    with pytest.raises(UserError, match=r"rewrites what stands before message 1, .* only appends"):
+        learnt(base, "{{ messages | length }}" + CHATML)
+
+
+def test_a_template_without_an_end_is_refused(base: Path) -> None:
+    with pytest.raises(UserError, match=r"does not end an answer with .<\|im_end\|>"):
+        learnt(base, "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+                     "{% if add_generation_prompt %}assistant: {% endif %}")  # fmt: skip
+
+
+@pytest.mark.parametrize("token", ["<|im_end|>", "<|im_start|>", "<|endoftext|>"])
+def test_an_answer_that_holds_a_control_token_is_not_learnt(base: Path, token: str) -> None:
+    with pytest.raises(UserError, match=r"message 1 holds .*, a control token of this base"):
+        learnt(base, CHATML, [("user", "a"), ("assistant", f"b {token} c")])
+    assert learnt(base, CHATML, [("user", f"a {token}"), ("assistant", "b")])  # a question may hold it
 
 
 @pytest.fixture(scope="module")
