@@ -75,10 +75,14 @@ def _in_processes(
 
 
 def _launch(pool: ProcessPoolExecutor) -> None:
-    """Start the processes deaf to Ctrl-C, which reaches the whole group: this process alone answers it."""
+    """Start the processes deaf to Ctrl-C, which reaches the whole group: this process alone answers it.
+
+    A job starts a process while none is idle, and a new one is not idle before it has imported all.
+    """
     heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        pool.submit(int)
+        for _ in range(PROCESSES):
+            pool.submit(int)
     finally:
         signal.signal(signal.SIGINT, heard)
 

@@ -1,6 +1,8 @@
 """Rules of one conversation, held against what mistral-common's own validator refuses."""
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from mistral_common.protocol.instruct.validator import MistralRequestValidatorV3
 
 from data.chat import Conversation
 from data.rules import SEVERITY, problems
+from data.schemas import schema_problem
 
 USER = {"role": "user", "content": "hi"}
 ANSWER = {"role": "assistant", "content": "hello"}
@@ -182,3 +185,21 @@ def test_messages_never_repeat_an_argument() -> None:
     conversation = Conversation.model_validate({"messages": [USER, bad], "tools": [tool()]})
     (problem,) = problems(conversation)
     assert "private" not in problem.message and "at n (rule `type`)" in problem.message
+
+
+def test_a_schema_never_reaches_out() -> None:
+    """A `$ref` to another place is a broken schema; nothing is fetched from there."""
+    asked = []
+
+    class Ear(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Ear) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for draft in ({}, {"items": [{}]}):
+            schema = {"$ref": f"http://127.0.0.1:{server.server_port}/x.json", **draft}
+            assert "would have to be fetched" in (schema_problem(schema) or "")
+        server.shutdown()
+    assert asked == []

@@ -72,6 +72,15 @@ def test_nothing_left_to_learn_says_why(base: Path, tmp_path: Path) -> None:
         prepare([source], open_renderer(base), 16)
 
 
+def test_a_conversation_that_breaks_a_rule_is_named(base: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    good = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
+    lost = {"messages": [*good["messages"], {"role": "tool", "tool_call_id": "x", "content": "y"}]}
+    path.write_text(f"{json.dumps(good)}\n{json.dumps(lost)}\n")
+    with pytest.raises(UserError, match=r"a\.jsonl:2: message 3: the result is for call 'x'"):
+        prepare([Source(path=str(path))], open_renderer(base), 100)
+
+
 def test_sources_of_the_first_manifests_still_read() -> None:
     entry = DatasetEntry.model_validate(
         {

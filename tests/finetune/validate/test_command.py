@@ -1,11 +1,15 @@
 """`finetune validate` on whole files: counts, limits, exit codes, processes, and what it does not import."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -199,3 +203,48 @@ def test_the_command_imports_no_torch_and_ends_with_its_exit_code(tmp_path: Path
         assert "Traceback" not in result.stderr
         loaded = set(result.stdout.partition("\nloaded ")[2].split())
         assert "tokenizers" in loaded and not loaded & {"torch", "vllm", "transformers", "datasets", "peft"}
+
+
+def test_nothing_but_the_report_is_left(tmp_path: Path) -> None:
+    run(tmp_path, chats(tmp_path / "a.jsonl", "one"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "out.json"]
+
+
+def test_what_data_says_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    call = {"id": "000000001", "function": {"name": "f\x1b[2J", "arguments": "{}"}}
+    messages = [{"role": "user", "content": "q"}, {"role": "assistant", "tool_calls": [call]}]
+    path.write_text(json.dumps({"messages": messages}) + "\n")
+    result = subprocess.run(
+        [sys.executable, "-m", "finetune", "validate", str(path)], capture_output=True, cwd=ROOT, check=False
+    )
+    said = result.stdout + result.stderr
+    assert b"\\x1b[2J" in said
+    assert b"\x1b[2J" not in said and b"Traceback" not in said
+
+
+def test_ctrl_c_ends_all_processes_without_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    chats(path, *[f"answer {number}" for number in range(40_000)])
+    command = [sys.executable, "-m", "finetune", "validate", str(path), "--json", str(tmp_path / "out.json")]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=ROOT,
+        # A shell's background job inherits an ignored SIGINT; a person's terminal does not give that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    limit = time.monotonic() + 60
+    workers: list[psutil.Process] = []
+    while len(workers) < pool.PROCESSES + 1 and time.monotonic() < limit:  # and one that tracks resources
+        workers = psutil.Process(process.pid).children(recursive=True)
+    time.sleep(0.2)  # the last worker is at its imports
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.strip() == ""
+    assert not psutil.wait_procs(workers, timeout=10)[1]
+    assert not (tmp_path / "out.json").exists()
