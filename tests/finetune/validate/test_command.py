@@ -210,8 +210,8 @@ def test_nothing_but_the_report_is_left(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "out.json"]
 
 
-def test_what_data_says_does_not_steer_the_terminal(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
+def test_neither_names_nor_data_steer_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "a\x1b[2J.jsonl"
     call = {"id": "000000001", "function": {"name": "f\x1b[2J", "arguments": "{}"}}
     messages = [{"role": "user", "content": "q"}, {"role": "assistant", "tool_calls": [call]}]
     path.write_text(json.dumps({"messages": messages}) + "\n")
