@@ -24,9 +24,11 @@ def report(suite: Path, fake: Fake) -> EvalReport:
 def browse(*arguments: str) -> subprocess.CompletedProcess[str]:
     assert CHROMIUM is not None
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--hide-scrollbars"]
-    return subprocess.run(
-        [CHROMIUM, *flags, *arguments], capture_output=True, text=True, timeout=120, check=True
-    )
+    command = [CHROMIUM, *flags, *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    except subprocess.TimeoutExpired:  # now and then a browser hangs at its start, before it has any page
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
 
 
 def shown(page: Path, address: str = "") -> tuple[list[str], str]:
