@@ -26,9 +26,10 @@ def mistral_ids(conversation: Conversation) -> tuple[Conversation, int]:
     changed: set[str] = set()
     messages = []
     for message in conversation.messages:
-        mapping |= _mapped(message, mapping)
-        changed |= {given for given, fitting in mapping.items() if given != fitting}
-        messages.append(_renamed(message, mapping))
+        found = _mapped(message, mapping)
+        mapping |= found
+        changed |= {given for given, fitting in found.items() if given != fitting}
+        messages.append(_renamed(message, mapping) if changed else message)
     if not changed:
         return conversation, 0
     return conversation.model_copy(update={"messages": messages}), len(changed)
