@@ -1,8 +1,6 @@
 """Rules of one conversation, held against what mistral-common's own validator refuses."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ from mistral_common.protocol.instruct.validator import MistralRequestValidatorV3
 from data.chat import Conversation
 from data.rules import SEVERITY, problems
 from data.schemas import schema_problem
+from tests.listener import listener
 
 USER = {"role": "user", "content": "hi"}
 ANSWER = {"role": "assistant", "content": "hello"}
@@ -189,17 +188,8 @@ def test_messages_never_repeat_an_argument() -> None:
 
 def test_a_schema_never_reaches_out() -> None:
     """A `$ref` to another place is a broken schema; nothing is fetched from there."""
-    asked = []
-
-    class Ear(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_error(404)
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Ear) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with listener() as (url, asked):
         for draft in ({}, {"items": [{}]}):
-            schema = {"$ref": f"http://127.0.0.1:{server.server_port}/x.json", **draft}
+            schema = {"$ref": f"{url}/x.json", **draft}
             assert "would have to be fetched" in (schema_problem(schema) or "")
-        server.shutdown()
     assert asked == []

@@ -1,7 +1,5 @@
 import json
 import random
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from data.chat import Function, Tool
 from data.report import Answer, Call
 from finetune.eval.scorers import Verdict, tool_calls
+from tests.listener import listener
 
 WEATHER = Tool(
     function=Function(
@@ -164,17 +163,8 @@ def test_a_schema_that_cannot_be_used_blames_nobody() -> None:
 
 
 def test_a_schema_fetches_nothing() -> None:
-    fetched = []
-
-    class Schemas(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            fetched.append(self.path)
-            self.send_error(404)
-
-    with HTTPServer(("127.0.0.1", 0), Schemas) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        verdict = odd({"$ref": f"http://127.0.0.1:{server.server_port}/schema.json"})
-        server.shutdown()
+    with listener() as (url, fetched):
+        verdict = odd({"$ref": f"{url}/schema.json"})
     assert verdict == Verdict(1, "the expected calls")
     assert fetched == []
 
