@@ -9,6 +9,7 @@ RECIPE ?= recipes/quickstart.yaml
 BASE   ?= smollm2-135m-instruct-awq
 SUITE  ?= recipes/evals/quickstart.yaml
 MODELS ?= base,support
+NPROC  ?= 1
 ARGS   ?=
 
 BIN    := .venv/bin
@@ -29,8 +30,8 @@ help: ## show this
 quickstart: $(STAMP) ## everything once, small: base, training, serving, evaluation (RESTART=1 begins again)
 	@$(BIN)/python -m bench.quickstart $(if $(RESTART),--restart)
 
-train: $(STAMP) ## train RECIPE=recipes/x.yaml into an adapter folder
-	@$(BIN)/finetune train $(RECIPE) $(ARGS)
+train: $(STAMP) ## train RECIPE=recipes/x.yaml into an adapter folder, with NPROC=n processes
+	@$(BIN)/finetune train $(RECIPE) --processes $(NPROC) $(ARGS)
 
 serve: $(STAMP) ## registry and Chat Completions endpoint over BASE=name
 	@$(BIN)/serve up --base $(BASE) $(ARGS)
@@ -78,9 +79,12 @@ clean: ## remove the environment and caches of this checkout; bases and registry
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
 ##@ Measure
-.PHONY: bench-kernels bench-render bench-validate
-bench-kernels: $(STAMP) base ## a training step on this CPU, beside a plain one of transformers and PEFT
-	@$(BIN)/python -m bench.kernels $(ARGS)
+.PHONY: bench-train bench-estimate bench-render bench-validate
+bench-train: $(STAMP) base ## this trainer beside plain TRL and PEFT: tokens per second, memory, loss
+	@$(BIN)/python -m bench.train $(ARGS)
+
+bench-estimate: $(STAMP) base ## finetune estimate beside short runs: memory, disk, time
+	@$(BIN)/python -m bench.estimate $(ARGS)
 
 bench-render: $(STAMP) base ## tokens per second of rendering, beside plain apply_chat_template
 	@$(BIN)/python -m bench.render $(ARGS)

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -26,20 +26,45 @@ def base(
     resolve(name, lambda text: print(text, file=sys.stderr))
 
 
+_RECIPE = typer.Argument(help="The recipe, a YAML file.")
+_PROCESSES = typer.Option(min=1, help="Train with so many processes, a GPU each, or a part of the CPU.")
+
+
 @app.command()
-def train(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]) -> None:
-    """Train the adapter that a recipe describes."""
+def train(
+    recipe: Annotated[Path, _RECIPE],
+    restart: Annotated[bool, typer.Option("--restart", help="Forget an unfinished run.")] = False,
+    processes: Annotated[int, _PROCESSES] = 1,
+) -> None:
+    """Train the adapter that a recipe describes; an unfinished run goes on where it was."""
     from finetune import recipe as recipes
+    from finetune.launch import launched
     from finetune.train import train as run
 
-    run(recipes.load(recipe))
+    wanted = recipes.load(recipe)
+    if not launched(recipe, processes, restart):
+        run(wanted, restart=restart)
+
+
+@app.command()
+def resume(recipe: Annotated[Path, _RECIPE], processes: Annotated[int, _PROCESSES] = 1) -> None:
+    """Go on with an unfinished run of a recipe; the same as `train`, but there must be one."""
+    from finetune import recipe as recipes
+    from finetune.launch import launched
+    from finetune.train import train as run
+
+    wanted = recipes.load(recipe)
+    if not launched(recipe, processes):
+        run(wanted, resume=True)
 
 
 @app.command()
 def preview(
-    source: Annotated[Path, typer.Argument(help="A recipe (YAML), or a file of conversations.")],
+    source: Annotated[
+        Path, typer.Argument(help="A recipe (YAML), or a file of conversations or preferences.")
+    ],
     sample: Annotated[
-        list[int] | None, typer.Option(help="Number of a conversation, from 1; may be repeated.")
+        list[int] | None, typer.Option(help="Number of a record, from 1; may be repeated.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write one HTML page instead of the terminal.")] = None,
     base: Annotated[
@@ -55,10 +80,13 @@ def preview(
 @app.command()
 def validate(
     sources: Annotated[
-        list[str], typer.Argument(help="A recipe, or files of conversations.", metavar="RECIPE|SOURCE...")
+        list[str],
+        typer.Argument(
+            help="A recipe, or files of conversations or preferences.", metavar="RECIPE|SOURCE..."
+        ),
     ],
     heldout: Annotated[
-        list[str] | None, typer.Option(help="Held-out conversations, to look for in the sources.")
+        list[str] | None, typer.Option(help="Held-out data, to look for in the sources.")
     ] = None,
     base: Annotated[
         str | None, typer.Option(help="Count tokens as this base; the recipe's by default.")
@@ -70,6 +98,19 @@ def validate(
     from finetune.validate.command import validate as run
 
     raise typer.Exit(run(sources, heldout or [], base, strict, json))
+
+
+@app.command("export")
+def export(
+    adapter: Annotated[Path, typer.Argument(help="The folder that `finetune train` wrote.")],
+    to: Annotated[Literal["merged", "gguf-lora"], typer.Option(help="A float16 model, or llama.cpp's LoRA.")],
+    out: Annotated[Path, typer.Option(help="The folder or the .gguf file to write.")],
+    base: Annotated[str | None, typer.Option(help="The base; by default the one it was trained on.")] = None,
+) -> None:
+    """Write an adapter for use elsewhere: merged into a float16 model, or as GGUF."""
+    from finetune.leave.command import leave as run
+
+    run(adapter, to, out, base)
 
 
 @app.command("eval")

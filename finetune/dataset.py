@@ -3,15 +3,27 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from data import digest, rules
 from data.chat import Conversation
 from data.errors import UserError
 from data.formats import scan
-from data.manifest import DatasetEntry, HeldOutEntry, SourceEntry
-from data.sources import Source, mixed
+from data.manifest import DatasetEntry
+from data.sources import Source
 from data.splits import Split, keys_of
+from finetune.mixture import Rendered, mixture
 from finetune.render import Learn, Renderer, Sample
+
+TooLong = Literal["drop", "truncate"]
+"""What happens to a row of more than `max_length` tokens: left out, or cut at its end."""
+
+
+@dataclass(frozen=True)
+class Row(Sample):
+    """A sample, and the place of its conversation for a person to find."""
+
+    where: str
 
 
 @dataclass(frozen=True)
@@ -21,18 +33,9 @@ class Dataset:
     `heldout` has the rows of the held-out side, each conversation once, in the order of the sources.
     """
 
-    rows: list[Sample]
+    rows: list[Row]
     entry: DatasetEntry
-    heldout: list[Sample]
-
-
-@dataclass(frozen=True)
-class _Rendered:
-    """One conversation: its group for the split, and its rows, or why there are none."""
-
-    group: str
-    rows: list[Sample]
-    dropped: Counter[str]
+    heldout: list[Row]
 
 
 def prepare(
@@ -41,13 +44,14 @@ def prepare(
     max_length: int,
     *,
     learn: Learn = "all",
+    too_long: TooLong = "drop",
     mix_seed: int = 0,
     heldout: float = 0.0,
     split_seed: int = 0,
 ) -> Dataset:
     """Render every conversation of `sources`, split, then mix; UserError when a side stays empty."""
-    split = Split(heldout, split_seed)
-    everything = [
+    split = Split(heldout, split_seed) if heldout else None
+    parts = [
         [
             _render(
                 where,
@@ -55,55 +59,22 @@ def prepare(
                 renderer,
                 max_length,
                 learn,
-                split.add(keys_of(conversation)) if heldout else "",
+                too_long,
+                split.add(keys_of(conversation)) if split else "",
             )
             for where, conversation in _sound(source)
         ]
         for source in sources
     ]
-    kept = [[one for one in part if not (heldout and split.held_out(one.group))] for part in everything]
-    aside = [one for part in everything for one in part if heldout and split.held_out(one.group)]
-    order = mixed(sources, [len(part) for part in kept], mix_seed)
-    rows = [row for source, index in order for row in kept[source][index].rows]
-    dropped = sum((one.dropped for part in kept for one in part), Counter[str]())
-    if not rows:
-        raise _nothing(sources, dropped, len(aside))
-    if heldout and not aside:
-        count = len({one.group for part in kept for one in part})
-        raise UserError(
-            f"data.heldout is {heldout:g}, but of {count} groups of conversations none fell to the held-out"
-            " side; raise it, set it to 0, or add data."
-        )
-    used = Counter(source for source, _ in order)
-    entry = DatasetEntry(
-        digest=digest.of_json([[row.input_ids, row.completion_mask] for row in rows]),
-        sources=[
-            SourceEntry(
-                path=source.path,
-                weight=source.weight,
-                format=source.format,
-                read=len(everything[number]),
-                held_out=len(everything[number]) - len(kept[number]),
-                used=used[number],
-            )
-            for number, source in enumerate(sources)
-        ],
-        mix_seed=mix_seed,
-        heldout=HeldOutEntry(
-            share=heldout,
-            seed=split_seed,
-            groups=len({one.group for one in aside}),
-            conversations=len(aside),
-        )
-        if heldout
-        else None,
-        conversations=sum(map(len, kept)),
-        targets=sum(_spans(row.completion_mask) for row in rows),
-        tokens=sum(len(row.input_ids) for row in rows),
-        learnt_tokens=sum(sum(row.completion_mask) for row in rows),
-        dropped=dict(dropped),
+    missing = "conversations with assistant messages"
+    made = mixture(sources, parts, split, mix_seed, kind="conversations", missing=missing)
+    entry = made.entry(
+        digest=digest.of_json([[row.input_ids, row.completion_mask] for row in made.rows]),
+        targets=sum(_spans(row.completion_mask) for row in made.rows),
+        tokens=sum(len(row.input_ids) for row in made.rows),
+        learnt_tokens=sum(sum(row.completion_mask) for row in made.rows),
     )
-    return Dataset(rows, entry, [row for one in aside for row in one.rows])
+    return Dataset(made.rows, entry, made.heldout)
 
 
 def _sound(source: Source) -> Iterator[tuple[str, Conversation]]:
@@ -117,29 +88,32 @@ def _sound(source: Source) -> Iterator[tuple[str, Conversation]]:
 
 
 def _render(
-    where: str, conversation: Conversation, renderer: Renderer, max_length: int, learn: Learn, group: str
-) -> _Rendered:
+    where: str,
+    conversation: Conversation,
+    renderer: Renderer,
+    max_length: int,
+    learn: Learn,
+    too_long: TooLong,
+    group: str,
+) -> Rendered[Row]:
     try:
         samples = renderer.samples(conversation, learn)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
-    rows = [sample for sample in samples if len(sample.input_ids) <= max_length]
-    dropped: Counter[str] = Counter()
+    counted: Counter[str] = Counter()
+    rows = []
+    for sample in samples:
+        ids, mask = sample.input_ids, sample.completion_mask
+        if len(ids) <= max_length:
+            rows.append(Row(ids, mask, where))
+        elif too_long == "truncate" and any(mask[:max_length]):
+            counted[f"cut to {max_length} tokens"] += 1
+            rows.append(Row(ids[:max_length], mask[:max_length], where))
+        else:
+            counted[f"longer than {max_length} tokens"] += 1
     if not samples:
-        dropped["no assistant message to learn"] = 1
-    elif len(rows) < len(samples):
-        dropped[f"longer than {max_length} tokens"] = len(samples) - len(rows)
-    return _Rendered(group, rows, dropped)
-
-
-def _nothing(sources: Sequence[Source], dropped: Counter[str], aside: int) -> UserError:
-    counts = [f"{count} {reason}" for reason, count in dropped.items()]
-    counts += [f"{aside} held out"] if aside else []
-    reasons = ", ".join(counts) or "the files are empty"
-    return UserError(
-        f"nothing to learn in {', '.join(source.path for source in sources)}: {reasons};"
-        " raise data.max_length or add conversations with assistant messages."
-    )
+        counted["no assistant message to learn"] = 1
+    return Rendered(group, rows, counted)
 
 
 def _spans(mask: list[int]) -> int:

@@ -22,7 +22,8 @@ def export(
     training: dict[str, Any],
     folder: Path,
 ) -> AdapterManifest:
-    """Write the adapter into `folder`, which is a staging folder: the caller renames it."""
+    """Write the adapter into `folder`, which the caller renames when it is whole."""
+    folder.mkdir()
     # PEFT records where the base lay on this machine; its name is what another machine can use.
     model.peft_config["default"].base_model_name_or_path = base.name
     model.save_pretrained(folder, safe_serialization=True)
@@ -45,6 +46,8 @@ def export(
     )
     (folder / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card(manifest), encoding="utf-8")
+    for path in folder.iterdir():
+        path.chmod(0o644)  # safetensors writes for the owner only
     return manifest
 
 

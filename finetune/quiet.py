@@ -23,7 +23,7 @@ def quiet(log: Path) -> Iterator[Console]:
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
         try:
-            yield Console(file=terminal)
+            yield Console(file=terminal, soft_wrap=True)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

@@ -27,10 +27,28 @@ def staging(folder: Path) -> Iterator[Path]:
     try:
         yield stage
         stage.chmod(0o755)
+        durable(stage)
         stage.rename(folder)
+        sync(folder.parent)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
         os.close(lock)
+
+
+def durable(folder: Path) -> None:
+    """Wait until the disk has all of `folder`: what is renamed afterwards is whole after a power cut too."""
+    for path in (*folder.rglob("*"), folder):
+        if not path.is_symlink():
+            sync(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has a file, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _clear_if_dead(stage: Path, folder: Path) -> None:

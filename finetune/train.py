@@ -1,102 +1,113 @@
 """A training run, told once from recipe to adapter."""
 
-import time
+import os
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from data.errors import UserError
-from data.manifest import BaseManifest, read_base
+from data.manifest import BaseManifest, DatasetEntry, read_base
 from finetune.base.resolve import find
-from finetune.dataset import Dataset, prepare
 from finetune.quiet import quiet
 from finetune.recipe import Recipe
-from finetune.render import open_renderer
-from finetune.staging import staging
-
-LOG = "train.log"
+from finetune.training import processes
+from finetune.training.workplace import Workplace, unfinished, workplace
 
 
-def train(recipe: Recipe) -> Path:
-    """Run `recipe`; returns the adapter's folder, which appears only when everything in it is whole."""
-    if recipe.folder.exists():
+def train(recipe: Recipe, *, restart: bool = False, resume: bool = False) -> Path:
+    """Run `recipe` to its end; returns the adapter's folder, which appears only when all in it is whole.
+
+    A run that was interrupted goes on from its last good checkpoint. `restart` forgets it; `resume` wants
+    there to be one. UserError for everything that a person can put right, SystemExit after a signal.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL would tell the hub of each run
+    if resume and not unfinished(recipe.folder).is_dir():
         raise UserError(
-            f"{recipe.folder} exists already; remove it, or give the recipe another `name` or `output`."
+            f"there is no unfinished run at {unfinished(recipe.folder)}; begin one with `finetune train`."
         )
-    base_folder = find(recipe.base.name)
-    base = read_base(base_folder)
-    dataset = prepare(
-        recipe.data.train,
-        open_renderer(base_folder),
-        recipe.data.max_length,
-        learn=recipe.data.learn,
-        mix_seed=recipe.data.mix_seed,
-        heldout=recipe.data.heldout,
-        split_seed=recipe.data.split_seed,
-    )
-    with staging(recipe.folder) as stage, quiet(stage / LOG) as console:
-        _introduce(console, recipe, base, dataset)
-        _run(recipe, base, base_folder, dataset, stage, console)
+    folder = find(recipe.base.name)
+    base = read_base(folder)
+    with workplace(recipe, restart) as place:
+        place.own(base=base.fingerprint)
+        with quiet(place.log) as console:
+            _run(recipe, base, folder, place, console)
     return recipe.folder
 
 
-def _run(
-    recipe: Recipe, base: BaseManifest, base_folder: Path, dataset: Dataset, stage: Path, console: Console
-) -> None:
-    import torch
+def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, console: Console) -> None:
+    console.print(f"recipe   {recipe.name}: rank {recipe.lora.r} on {', '.join(recipe.lora.targets)}")
+    console.print(f"base     {base.name} {base.fingerprint[:19]}", highlight=False)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as aside:
+        from finetune.training import rows as tables
 
-    from finetune.allocator import keep_memory
+        # The rows are made in a process of their own while this one loads the base.
+        made = aside.submit(tables.make, recipe, folder, base, place.folder / "rows")
+
+        import torch
+
+        from finetune import model as models
+        from finetune.model.allocator import keep_memory
+        from finetune.model.choice import choose
+
+        processes.begin()
+        keep_memory()
+        torch.manual_seed(recipe.train.seed)
+        weights = choose(folder, recipe.base.weights)
+        model = models.add_lora(models.load_base(folder, weights, fingerprint=base.fingerprint), recipe.lora)
+        rows = tables.load(made.result())
+    place.own(dataset=rows.entry.digest)
+    console.print(_counted(recipe, rows.entry), highlight=False)
+    console.print(f"weights  {weights} ({weights.why})", highlight=False)
+
     from finetune.export import export
-    from finetune.model import add_lora, check_gradients, load_base
-    from finetune.track import Tracker, wandb_callback
-    from finetune.trainer import Trainer, arguments, collate, optimizer, table
+    from finetune.training import checkpoint
+    from finetune.training.answers import Answers
+    from finetune.training.assemble import assemble, facts_of
+    from finetune.training.stopping import listening
+    from finetune.training.trainer import load_adapter
+    from finetune.training_report.page import write
 
-    keep_memory()
-    torch.manual_seed(recipe.train.seed)
-    model = add_lora(load_base(base_folder, recipe.base.weights), recipe.lora)
-    check_gradients(model, min((row.input_ids for row in dataset.rows), key=len))
-    console.print(f"weights  {str(model.dtype).removeprefix('torch.')}; gradients reach every adapter matrix")
+    answers = Answers(recipe, model, rows, folder, place)
+    with listening() as stopping, assemble(recipe, model, rows, folder, place, console, stopping) as trainer:
+        trainer.run.check()
+        console.print("         gradients reach every adapter matrix")
+        answers.before()
+        found, refused = checkpoint.newest(place.checkpoints)
+        for reason in refused:
+            console.print(reason, highlight=False)
+        place.rewind(found)
+        if found is not None:
+            console.print(f"resuming at step {found.step} of {len(trainer.run.steps)}", highlight=False)
+        trainer.go(found)
+    if trainer.stopped == "interrupted":
+        done, planned = trainer.state.global_step, len(trainer.run.steps)
+        console.print(f"stopped after step {done} of {planned}; the same command goes on", highlight=False)
+        raise SystemExit(128 + stopping.signal)
+    best = trainer.state.best_global_step
+    if best is not None and best != trainer.state.global_step:
+        console.print(f"the adapter of step {best} has the lowest held-out loss", highlight=False)
+        load_adapter(model, checkpoint.folder_of(place.checkpoints, best))
 
-    # On CPU the fused LoRA layers cast for themselves, and autocast would slow down all else.
-    half = model.dtype == torch.bfloat16 and torch.cuda.is_available()
-    settings = arguments(recipe.train, len(dataset.rows), str(stage / "trainer"), half)
-    tokens_per_step = dataset.entry.tokens / len(dataset.rows) * recipe.train.batch
-    tracker = Tracker(stage / "metrics.jsonl", tokens_per_step, console)
-    trainer = Trainer(
-        model=model,
-        args=settings,
-        train_dataset=table(dataset.rows),
-        data_collator=collate,
-        processing_class=_tokenizer(base_folder),
-        optimizers=(optimizer(model, recipe.train, settings), None),
-        callbacks=[tracker, *wandb_callback(recipe, stage)],
-    )
-    started = time.monotonic()
-    result = trainer.train()
-    facts = {
-        "steps": result.global_step,
-        "seconds": round(time.monotonic() - started, 1),
-        "mean_loss": result.training_loss,
-        "last": tracker.last,
-    }
-    export(model, recipe, base, dataset.entry, facts, stage)
+    if processes.first():
+        adapter = place.folder / "adapter"
+        facts = facts_of(trainer, place) | {"weights": str(weights), "device": models.device_name()}
+        shutil.rmtree(adapter, ignore_errors=True)
+        export(model, recipe, base, rows.entry, facts, adapter)
+        place.keep(adapter)
+        write(adapter, answers.after())
+        place.finish(adapter)
+    processes.wait()
     console.print(f"adapter written to {recipe.folder}", highlight=False)
 
 
-def _introduce(console: Console, recipe: Recipe, base: BaseManifest, dataset: Dataset) -> None:
-    entry = dataset.entry
-    dropped = "".join(f", {count} dropped ({reason})" for reason, count in entry.dropped.items())
-    console.print(f"recipe   {recipe.name}: rank {recipe.lora.r} on {', '.join(recipe.lora.targets)}")
-    console.print(f"base     {base.name} {base.fingerprint[:19]}", highlight=False)
-    console.print(
-        f"data     {entry.conversations} conversations, {entry.targets} answers,"
-        f" {entry.learnt_tokens} of {entry.tokens} tokens learnt{dropped}",
-        highlight=False,
+def _counted(recipe: Recipe, entry: DatasetEntry) -> str:
+    aside = f", {entry.heldout.conversations} held out" if entry.heldout else ""
+    dropped = "".join(f", {count} rows {reason}" for reason, count in entry.dropped.items())
+    kinds = ("preferences", "pairs") if recipe.method == "dpo" else ("conversations", "answers")
+    return (
+        f"data     {entry.conversations} {kinds[0]}, {entry.targets} {kinds[1]},"
+        f" {entry.learnt_tokens} of {entry.tokens} tokens learnt{aside}{dropped}"
     )
-
-
-def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder)

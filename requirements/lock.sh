@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 compile() {
     out=$1
     shift
+    cp "$out" "$out.new" # what is pinned stays where it can; remove a line, or the file, to renew it
     "$uv" pip compile "$@" --quiet --python-version 3.11 --overrides requirements/overrides.txt \
         --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file "$out.new"
     sed -i 's/+cpu$//' "$out.new"

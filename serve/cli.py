@@ -33,7 +33,9 @@ def up(
         str, typer.Option(help="A base made by `make base`, or its folder.")
     ] = "smollm2-135m-instruct-awq",
     max_loras: Annotated[int, typer.Option(min=1, help="Adapters in the engine at a time.")] = 4,
-    max_lora_rank: Annotated[int, typer.Option(min=1, help="The highest rank of an adapter.")] = 32,
+    max_lora_rank: Annotated[
+        int, typer.Option(min=1, help="The highest rank of an adapter.")
+    ] = Settings.max_lora_rank,
     max_model_len: Annotated[
         int | None, typer.Option(min=1, help="Tokens of prompt and answer; else the base's own limit.")
     ] = None,

@@ -17,11 +17,9 @@ from rich.console import Console
 
 from data.errors import UserError
 from data.home import base_folder, home, registry_folder
+from data.limits import LORA_RANKS
 from data.manifest import read_base
 from serve.settings import Settings, ToolStrictLevel
-
-RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""The highest ranks that vLLM can be built for."""
 
 
 def up(
@@ -34,8 +32,8 @@ def up(
     tool_strict_level: ToolStrictLevel = Settings.tool_strict_level,
 ) -> None:
     """Serve `base` (a built base's name, or a folder with a base.json) until Ctrl-C or SIGTERM."""
-    if max_lora_rank not in RANKS:
-        raise UserError(f"--max-lora-rank {max_lora_rank} is not possible; choose one of {RANKS}.")
+    if max_lora_rank not in LORA_RANKS:
+        raise UserError(f"--max-lora-rank {max_lora_rank} is not possible; choose one of {LORA_RANKS}.")
     folder = base_folder(base) if (base_folder(base) / "base.json").is_file() else Path(base)
     if not folder.is_dir():
         raise UserError(

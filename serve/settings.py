@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from data.limits import MAX_LORA_RANK
 from data.manifest import BaseManifest
 
 BASE_ALIASES = ("casperhansen-mistral-small-24b-instruct-2501-awq",)
@@ -27,7 +28,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8321
     max_loras: int = 4
-    max_lora_rank: int = 32
+    max_lora_rank: int = MAX_LORA_RANK
     max_model_len: int | None = None
     tool_strict_level: ToolStrictLevel = "parameter"
     body_limit: int = 4 * 2**20

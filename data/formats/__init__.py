@@ -7,7 +7,9 @@
 | which format a record has | `shapes` |
 | formats, each one function from a record to OpenAI's shape | `openai`, `sharegpt`, `hermes`, `xlam`, \
 `alpaca`, `completion` |
-| all of it together | `reader` |
+| a record to its shape, or the reason why not | `importing` |
+| all of it together, for conversations | `reader` |
+| the same for preferences, with their formats | `preference` |
 """
 
 from data.formats.parts import call_id

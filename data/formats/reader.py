@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from data.chat import Conversation
 from data.errors import UserError
 from data.formats import hub, parquet, text
+from data.formats.importing import imported
 from data.formats.places import files
 from data.formats.record import Raw, Record
-from data.formats.shapes import COLUMNS, UnclearError, reader_of, sniff
+from data.formats.shapes import COLUMNS, reader_of, sniff
 
 
 def read(source: str | Path, format: str | None = None) -> Iterator[Conversation]:
@@ -54,29 +53,5 @@ def _is_parquet(path: Path) -> bool:
 def record(raw: Raw, format: str | None = None) -> Record:
     """What the importer of `format`, or of the record's own shape, makes of a raw record."""
     reader = sniff if format is None else reader_of(format)
-    raw = text.parsed(raw)
-    if raw.problem is not None:
-        return Record(raw.where, None, raw.problem)
-    try:
-        if not isinstance(raw.value, dict):
-            kind = type(raw.value).__name__
-            raise UnclearError(f"a record is a JSON object, but this is a {kind}; mend it.")
-        return Record(raw.where, Conversation.model_validate(reader(raw.value)), None)
-    except ValidationError as error:
-        problem = f"not a conversation ({_deepest(error)}); mend this record."
-    except UnclearError as error:
-        problem = str(error)
-    except ValueError as error:
-        problem = f"{error}; mend this record."
-    except RecursionError:
-        problem = "it is nested too deeply; mend or delete this record."
-    return Record(raw.where, None, problem)
-
-
-def _deepest(error: ValidationError) -> str:
-    """The mistake that lies deepest: of a union's members, the one that the record came nearest to."""
-    mistakes = error.errors(include_url=False)
-    mistake = max(mistakes, key=lambda one: len(one["loc"]))  # the first of several equally deep ones
-    where = ".".join(str(part) for part in mistake["loc"] if part not in ("str", "list[TextItem]"))
-    message = mistake["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
+    made = imported(raw, reader, Conversation, "a conversation")
+    return Record(raw.where, None, made) if isinstance(made, str) else Record(raw.where, made, None)

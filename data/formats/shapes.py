@@ -41,9 +41,10 @@ _SHAPES = {
 FORMATS = (*_SHAPES, "hermes")
 """The names that `format` may have. Hermes has ShareGPT's or OpenAI's keys, and is told by its texts."""
 
+_PREFERENCES = {"chosen", "rejected", "preferred_output", "non_preferred_output"}
 COLUMNS = frozenset(
     {"tools", "functions", "system", "input", "history", "id", "group", "category"}.union(
-        *(shape.keys for shape in _SHAPES.values())
+        _PREFERENCES, *(shape.keys for shape in _SHAPES.values())
     )
 )
 """Every column of a table that some format reads."""

@@ -3,7 +3,7 @@
 import argparse
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,30 +11,32 @@ from rich.table import Table
 
 from data.chat import Conversation
 from data.generate.files import sample_files
+from data.generate.preferences import preference_files
+from data.preference import Preference
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 _CHARACTERS_A_TOKEN = 3.2
-Rows = list[Conversation]
+Rows = Sequence[Conversation | Preference]
 
 
-def line(conversation: Conversation) -> str:
-    """One conversation as OpenAI's fine-tuning format, with `id` and `category` in front."""
-    head = {"id": conversation.id, "category": conversation.category}
-    return json.dumps(head | conversation.plain(), ensure_ascii=False, separators=(",", ":"))
+def line(row: Conversation | Preference) -> str:
+    """One row as OpenAI's fine-tuning formats have it, with `id` and `category` in front."""
+    head = {"id": row.id, "category": row.category}
+    return json.dumps(head | row.plain(), ensure_ascii=False, separators=(",", ":"))
 
 
 def write(folder: Path) -> dict[str, Rows]:
-    """All sample files into `folder`, one conversation a line."""
+    """All sample files into `folder`, one row a line."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = sample_files()
-    for name, conversations in files.items():
-        text = "".join(line(conversation) + "\n" for conversation in conversations)
+    files: dict[str, Rows] = {**sample_files(), **preference_files()}
+    for name, rows in files.items():
+        text = "".join(line(row) + "\n" for row in rows)
         (folder / f"{name}.jsonl").write_bytes(text.encode())
     return files
 
 
 def summary(files: dict[str, Rows]) -> Table:
-    """Conversations by category and file, tool names shown, kilobytes, and roughly the tokens of each."""
+    """Rows by category and file, tool names shown, kilobytes, and roughly the tokens of each."""
     counts = {name: Counter(row.category or "" for row in rows) for name, rows in files.items()}
     table = Table("", *files)
     for category in sorted(set().union(*counts.values())):
@@ -50,7 +52,7 @@ def _size(rows: Rows) -> int:
 
 
 _MEASURES: dict[str, Callable[[Rows], int]] = {
-    "conversations": len,
+    "rows": len,
     "tool names": lambda rows: len({tool.function.name for row in rows for tool in row.tools}),
     "kB": lambda rows: _size(rows) // 1000,
     "tokens each, about": lambda rows: int(_size(rows) / len(rows) / _CHARACTERS_A_TOKEN),

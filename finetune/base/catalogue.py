@@ -36,8 +36,24 @@ class Hub(Strict):
     """Where Mistral's `tekken.json` lies when the AWQ repository has none."""
 
 
+class Shape(Strict):
+    """A Llama-like decoder in numbers, under config.json's own names; `group_size` is the quantisation's."""
+
+    hidden_size: int = Field(gt=0)
+    num_hidden_layers: int = Field(gt=0)
+    num_attention_heads: int = Field(gt=0)
+    num_key_value_heads: int = Field(gt=0)
+    head_dim: int = Field(gt=0)
+    intermediate_size: int = Field(gt=0)
+    vocab_size: int = Field(gt=0)
+    tie_word_embeddings: bool
+    group_size: int = Field(gt=0)
+
+
 class Entry(Strict):
     renderer: Literal["template", "mistral"]
+    shape: Shape | None = None
+    """What `finetune estimate` answers from before the base is here."""
     build: Build | None = None
     hub: Hub | None = None
 

@@ -7,11 +7,14 @@ from rich.rule import Rule
 from rich.text import Text
 
 from data.manifest import RendererId
+from finetune.kinds import Kind
 from finetune.preview.shown import Row, Shown, Token
 
 LEARNT = ("black on green3", "black on dark_sea_green3")
 CONTEXT = ("grey62", "grey74")
+REJECTED = ("black on light_salmon3", "black on light_salmon1")
 SPECIAL_LEARNT = "bold white on dark_green"
+SPECIAL_REJECTED = "bold white on dark_red"
 SPECIAL = "bold cyan"
 
 
@@ -20,31 +23,42 @@ def write(title: str, renderer: RendererId, shown: list[Shown]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(Text(title, style="bold"))
     console.print(f"renderer {renderer.name} v{renderer.version}, {renderer.digest[:19]}", style="dim")
-    console.print(_legend())
+    console.print(_legend(compared=any(row.part for one in shown for row in one.rows)))
     for one in shown:
-        _conversation(console, one)
+        _record(console, one)
 
 
-def summary(title: str, shown: list[Shown], html: Path) -> None:
+def summary(title: str, kind: Kind, shown: list[Shown], html: Path) -> None:
     rows = [row for one in shown for row in one.rows]
     tokens, learnt = sum(len(row.tokens) for row in rows), sum(row.learnt for row in rows)
     console = Console(highlight=False, soft_wrap=True)
-    console.print(
-        f"{title}: {len(shown)} conversations, {len(rows)} samples, {tokens} tokens, {learnt} learnt"
-    )
+    count = _many(len(shown), kind)
+    samples = "" if kind == "preference" else f" {_many(len(rows), 'sample')},"
+    console.print(f"{title}: {count},{samples} {tokens} tokens, {learnt} learnt", markup=False)
     console.print(f"wrote {html}", markup=False)
 
 
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def counts(row: Row) -> str:
+    if row.part == "prompt":
+        return f"prompt: {len(row.tokens)} tokens"
+    if row.part is not None:
+        what = "to prefer" if row.part == "chosen" else "to avoid"
+        return f"{row.part}: {len(row.tokens)} tokens, all learnt as the answer {what}"
     share, answers = 100 * row.learnt / len(row.tokens), "answer" if row.targets == 1 else "answers"
     return f"{len(row.tokens)} tokens, {row.learnt} learnt ({share:.0f}%) in {row.targets} {answers}"
 
 
-def _conversation(console: Console, one: Shown) -> None:
+def _record(console: Console, one: Shown) -> None:
     category = f" · {one.category}" if one.category else ""
     for number, row in enumerate(one.rows, 1):
-        part = f" · sample {number} of {len(one.rows)}" if len(one.rows) > 1 else ""
-        console.print(Rule(Text(f"{one.title}{category}{part}", style="bold"), align="left", style="grey37"))
+        part = f" · sample {number} of {len(one.rows)}" if len(one.rows) > 1 and not row.part else ""
+        if row.part in (None, "prompt"):
+            title = Text(f"{one.title}{category}{part}", style="bold")
+            console.print(Rule(title, align="left", style="grey37"))
         console.print(counts(row), style="dim")
         console.print(_tokens(row))
     if one.refusal:
@@ -55,15 +69,17 @@ def _conversation(console: Console, one: Shown) -> None:
 def _tokens(row: Row) -> Text:
     text = Text()
     for token in row.tokens:
-        text.append(_safe(token.visible), _style(token))
+        text.append(_safe(token.visible), _style(token, row.part == "rejected"))
     return text
 
 
-def _style(token: Token) -> str:
+def _style(token: Token, rejected: bool) -> str:
     """Neighbours differ a little, so that each token is seen."""
+    if not token.learnt:
+        return SPECIAL if token.special else CONTEXT[token.index % 2]
     if token.special:
-        return SPECIAL_LEARNT if token.learnt else SPECIAL
-    return (LEARNT if token.learnt else CONTEXT)[token.index % 2]
+        return SPECIAL_REJECTED if rejected else SPECIAL_LEARNT
+    return (REJECTED if rejected else LEARNT)[token.index % 2]
 
 
 def _safe(text: str) -> str:
@@ -74,9 +90,13 @@ def _safe(text: str) -> str:
     )
 
 
-def _legend() -> Text:
+def _legend(compared: bool) -> Text:
+    learnt: list[str | tuple[str, str]] = (
+        [(" chosen ", LEARNT[0]), " ", (" rejected ", REJECTED[0])]
+        if compared
+        else [(" learnt ", LEARNT[0]), " ", (" learnt control ", SPECIAL_LEARNT)]
+    )
     return Text.assemble(
-        (" learnt ", LEARNT[0]), " ", (" learnt control ", SPECIAL_LEARNT), " ",
-        ("context", CONTEXT[1]), "  ", ("control", SPECIAL), "  ",
+        *learnt, " ", ("context", CONTEXT[1]), "  ", ("control", SPECIAL), "  ",
         ("· blank  → tab  ⏎ line end  ◌ part of a character", "dim"),
     )  # fmt: skip

@@ -9,14 +9,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from data.duplicates import Fingerprints, Pair
+from data.duplicates import Pair
 from data.errors import UserError
 from data.formats import raw
+from finetune.kinds import named_format
 from finetune.validate import table
-from finetune.validate.examine import Chunk
+from finetune.validate.chunk import Chunk
 from finetune.validate.places import Places
 from finetune.validate.plan import Plan, plan
 from finetune.validate.pool import CHUNK, examined
+from finetune.validate.repeats import Repeats
 from finetune.validate.report import Findings, Report, Source, write
 from finetune.validate.sides import Sides
 from finetune.validate.tally import Finding
@@ -47,9 +49,12 @@ def examine(chosen: Plan, findings: Findings, console: Console) -> Report:
         chosen.settings.max_length,
         chosen.limits.model_dump(),
     )
+    for finding in chosen.findings:
+        findings.add(finding)
     with ExitStack() as stack:
         places = stack.enter_context(closing(Places()))
-        fingerprints = stack.enter_context(closing(Fingerprints()))
+        compares = any(source.kind == "preference" for source in chosen.sources)
+        repeats = stack.enter_context(closing(Repeats(compares)))
         sides = Sides(chosen.sources, chosen.split)
         bar = stack.enter_context(_progress(console))
         task = bar.add_task("reading", total=None, rate="")
@@ -61,14 +66,14 @@ def examine(chosen: Plan, findings: Findings, console: Console) -> Report:
             source.tally.add(result.tally)
             for finding in result.findings:
                 findings.add(finding)
-            fingerprints.add(result.fingerprints)
+            repeats.add(result)
             sides.add(owner, len(result.places), result.keys)
             for place in result.places:
                 places.add(place)
             rate = len(sides) / max(time.monotonic() - started, 0.001)
             bar.update(task, completed=len(sides), rate=f"{rate:,.0f}/s")
         bar.update(task, description="comparing")
-        for pair in fingerprints.pairs(chosen.limits.similarity, sides.heldout()):
+        for pair in repeats.pairs(chosen.limits.similarity, sides.heldout()):
             _repeated(pair, places, sides.source(pair.later), findings)
     _limits(report, chosen)
     report.seconds = time.monotonic() - started
@@ -78,13 +83,15 @@ def examine(chosen: Plan, findings: Findings, console: Console) -> Report:
 def _chunks(sources: list[Source], findings: Findings) -> Iterator[tuple[int, Chunk]]:
     """The records of all sources in chunks, each of one source; an unreadable source becomes a finding."""
     for owner, source in enumerate(sources):
-        chunk = Chunk([], source.format)
+        chunk = Chunk([], source.format, source.kind)
         try:
+            if source.kind == "preference" and source.format:
+                raise named_format(source.name, source.format)
             for one in raw(source.name):
                 chunk.records.append(one)
                 if len(chunk.records) == CHUNK:
                     yield owner, chunk
-                    chunk = Chunk([], source.format)
+                    chunk = Chunk([], source.format, source.kind)
         except UserError as error:
             reason = str(error).removeprefix(f"{source.name}: ")
             _found(findings, source, "unreadable_source", source.name, reason)
@@ -93,7 +100,7 @@ def _chunks(sources: list[Source], findings: Findings) -> Iterator[tuple[int, Ch
 
 
 def _repeated(pair: Pair, places: Places, source: Source, findings: Findings) -> None:
-    """One finding for a conversation that repeats another one."""
+    """One finding for a record that repeats another one."""
     earlier = places[pair.earlier]
     what = f"the same as {earlier}" if pair.exact else f"about {pair.similarity:.0%} the same as {earlier}"
     if pair.overlap:
@@ -109,9 +116,8 @@ def _limits(report: Report, chosen: Plan) -> None:
     """Sources without a record, and shares above what the recipe allows."""
     for source in report.sources:
         if not source.tally.records and not source.tally.found["unreadable_source"]:
-            _found(
-                report.findings, source, "empty_source", source.name, "it holds no conversation; check it."
-            )
+            message = f"it holds no {source.kind}; check it."
+            _found(report.findings, source, "empty_source", source.name, message)
     trained, heldout = report.total(heldout=False), report.total(heldout=True)
     repeated = trained.found["duplicate"] + trained.found["near_duplicate"]
     known = sum(side.found["overlap"] + side.found["near_overlap"] for side in (trained, heldout))
@@ -121,8 +127,8 @@ def _limits(report: Report, chosen: Plan) -> None:
         report.findings.add(Finding("limit", "all sources", f"{said}; raise it, set it to 0, or add data."))
     for name, share, what in (
         ("dropped", trained.dropped_share, "of what would be learnt is left out"),
-        ("duplicates", repeated / max(trained.conversations, 1), "of the conversations repeat another one"),
-        ("overlap", known / max(aside, 1), "of the held-out conversations are trained on"),
+        ("duplicates", repeated / max(trained.conversations, 1), f"of the {report.what} repeat another one"),
+        ("overlap", known / max(aside, 1), f"of the held-out {report.what} are trained on"),
     ):
         allowed = getattr(chosen.limits, name)
         if share > allowed:
@@ -140,7 +146,7 @@ def _found(findings: Findings, source: Source, kind: str, where: str, message: s
 def _progress(console: Console) -> Progress:
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}: {task.completed:,} conversations, {task.fields[rate]}"),
+        TextColumn("{task.description}: {task.completed:,} records, {task.fields[rate]}"),
         TimeElapsedColumn(),
     )
     return Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty())

@@ -1,4 +1,4 @@
-"""Where each conversation came from, by its running number: on disk, 8 bytes each in memory."""
+"""Where each record came from, by its running number: on disk, 8 bytes each in memory."""
 
 import tempfile
 from array import array

@@ -1,14 +1,17 @@
 """What a validation reads and measures by, from a recipe or from the command line."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.errors import UserError
 from data.splits import Split
 from finetune import recipe as recipes
 from finetune.base.resolve import find
-from finetune.validate.examine import Settings
+from finetune.kinds import Kind, kind_of
+from finetune.validate.chunk import Settings
+from finetune.validate.fit import fit
 from finetune.validate.report import Source
+from finetune.validate.tally import Finding
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,15 @@ class Plan:
     why: str | None
     data: recipes.Data | None
     """The recipe's; None when sources were named, and nothing is too long."""
+    findings: list[Finding] = field(default_factory=list)
+    """What is wrong with the recipe itself."""
 
     @property
     def settings(self) -> Settings:
         if self.data is None:
             return Settings(self.base)
-        return Settings(self.base, self.data.max_length, self.data.learn, self.data.heldout > 0)
+        data = self.data
+        return Settings(self.base, data.max_length, data.too_long, data.learn, data.heldout > 0)
 
     @property
     def split(self) -> Split | None:
@@ -51,19 +57,23 @@ def plan(given: list[str], heldout: list[str], base: str | None) -> Plan:
             f"validate one recipe or any number of sources, not {' '.join(given)}; name each recipe alone."
         )
     recipe = recipes.load(Path(named[0]))
+    learnt: Kind = "preference" if recipe.method == "dpo" else "conversation"
     sources = [
-        *(Source(one.path, False, one.format) for one in recipe.data.train),
+        *(Source(one.path, False, one.format, learnt) for one in recipe.data.train),
         *_sources([], [*map(str, recipe.data.heldout_files), *heldout]),
     ]
-    folder, why = find(base) if base else None, None
-    if folder is None:
-        try:
-            folder = find(recipe.base.name)
-        except UserError as error:
-            # A recipe can be checked before its base is there; everything but tokens is known without it.
-            why = str(error).removesuffix(".")
-    return Plan(sources, folder, why, recipe.data)
+    own, why = None, None
+    try:
+        own = find(recipe.base.name)
+    except UserError as error:
+        # A recipe can be checked before its base is there; everything but tokens and layers is known
+        # without it.
+        why = None if base else str(error).removesuffix(".")
+    folder = find(base) if base else own
+    return Plan(sources, folder, why, recipe.data, fit(recipe.lora, named[0], own))
 
 
 def _sources(trained: list[str], heldout: list[str]) -> list[Source]:
-    return [*(Source(name, False) for name in trained), *(Source(name, True) for name in heldout)]
+    """Sources that no recipe describes: their first records tell what they hold."""
+    both = [*((name, False) for name in trained), *((name, True) for name in heldout)]
+    return [Source(name, aside, kind=kind_of(name)) for name, aside in both]

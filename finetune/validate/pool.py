@@ -12,12 +12,13 @@ from itertools import chain, islice
 from typing import TypeVar
 
 from data.errors import UserError
-from finetune.validate.examine import Chunk, Examined, Examiner, Settings
+from finetune.validate.chunk import Chunk, Examined, Settings
+from finetune.validate.examine import Examiner
 
 PROCESSES = 2
 """Beside the one that reads; more would cost more memory than a laptop may have to spare."""
 CHUNK = 256
-"""Conversations of a chunk: enough to hide what sending costs, little enough for a moving progress bar."""
+"""Records of a chunk: enough to hide what sending costs, little enough for a moving progress bar."""
 _AHEAD = 2 * PROCESSES + 2
 _GARBAGE = 200_000
 """Objects until a search for garbage, of which there is little: Python's 700 cost a fifth of the time."""
@@ -66,7 +67,7 @@ def _in_processes(
             yield _next(waiting)
     except BrokenProcessPool:
         raise UserError(
-            "a process that examines conversations ended unexpectedly, most likely for want of memory; close"
+            "a process that examines records ended unexpectedly, most likely for want of memory; close"
             " other programs, or validate the sources one by one."
         ) from None
     finally:

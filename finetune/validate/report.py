@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from finetune.kinds import Kind
 from finetune.validate.tally import SEVERITY, Finding, Tally
 
 SHOWN = 10
@@ -52,6 +53,7 @@ class Source:
     heldout: bool
     format: str | None = None
     """The importer's name; None where each record's own shape tells it."""
+    kind: Kind = "conversation"
     tally: Tally = field(default_factory=Tally)
 
 
@@ -74,6 +76,11 @@ class Report:
             if source.heldout == heldout:
                 sum_.add(source.tally)
         return sum_
+
+    @property
+    def what(self) -> str:
+        """What the sources hold, in plural."""
+        return " and ".join(f"{kind}s" for kind in sorted({source.kind for source in self.sources}))
 
     def failed(self, strict: bool) -> bool:
         """Errors fail; with `strict` warnings do too."""
@@ -108,4 +115,4 @@ def _source(source: Source, counted: bool) -> dict[str, Any]:
     row["tools"] = len(source.tally.tools)
     if not counted:
         row["tokens"] = row["learnt_tokens"] = None
-    return {"name": source.name, "heldout": source.heldout, **row}
+    return {"name": source.name, "kind": source.kind, "heldout": source.heldout, **row}

@@ -1,4 +1,4 @@
-"""Where each conversation comes from, and whether it is trained on or held out."""
+"""Where each record comes from, and whether it is trained on or held out."""
 
 from array import array
 from collections.abc import Sequence
@@ -15,23 +15,23 @@ class Sides:
         self._split = split
         self._owners = array("I")
         self._groups: list[str] = []
-        """Of conversations to be split, in their order."""
+        """Of records to be split, in their order."""
 
     def __len__(self) -> int:
         return len(self._owners)
 
     def add(self, owner: int, count: int, keys: Sequence[Keys]) -> None:
-        """Take `count` conversations of source number `owner`, with their keys where there is a split."""
+        """Take `count` records of source number `owner`, with their keys where there is a split."""
         self._owners.extend([owner] * count)
         if self._split and not self._sources[owner].heldout:
             self._groups += map(self._split.add, keys)
 
     def source(self, number: int) -> Source:
-        """The source of conversation `number`."""
+        """The source of record `number`."""
         return self._sources[self._owners[number]]
 
     def heldout(self) -> bytearray:
-        """1 or 0 of each conversation, when all have been added; counts what the split holds out."""
+        """1 or 0 of each record, when all have been added; counts what the split holds out."""
         groups = iter(self._groups)
         aside = bytearray(len(self))
         for number in range(len(self)):

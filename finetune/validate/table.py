@@ -28,10 +28,12 @@ _ALWAYS = {
 }
 _HEADINGS = {
     "unreadable_source": "sources that cannot be read",
-    "empty_source": "sources without conversations",
+    "empty_source": "sources without records",
     "unreadable": "records that cannot be read",
     "not_renderable": "refused by the base's chat format",
     "limit": "limits of the recipe",
+    "lora_targets": "targets that the base does not have",
+    "lora_rank": "ranks above the server's",
     "too_long": "longer than data.max_length",
     "orphan_result": "results without a call",
     "duplicate_call_id": "call ids that stand twice",
@@ -77,16 +79,20 @@ def _table(report: Report, sources: list[Source]) -> Table:
         table.add_row(name, *(Text(cell, style="" if cell != "0" else "dim") for cell in cells), style=style)
 
     counted = report.base is not None
-    row("conversations", lambda tally: tally.conversations)
+    kinds = {source.kind for source in sources}
+    row(" and ".join(f"{kind}s" for kind in sorted(kinds)), lambda tally: tally.conversations)
     if any(source.tally.held_out for source in sources):
         row("held out by data.heldout", lambda tally: tally.held_out)
-    row("targets", lambda tally: tally.targets)
+    if kinds != {"preference"}:
+        row("targets", lambda tally: tally.targets)
     row("tokens", lambda tally: tally.tokens if counted else None)
     row("learnt tokens", lambda tally: tally.learnt_tokens if counted else None)
     row("with tools", lambda tally: tally.with_tools)
     row("different tools", lambda tally: len(tally.tools))
     for category in ("none", "single", "parallel", "multi_turn"):
         row(f"calls: {category.replace('_', '-')}", partial(_count, "categories", category))
+    if any(source.tally.cut for source in sources):
+        row(f"cut to {report.max_length} tokens", lambda tally: tally.cut)
     for reason in dict.fromkeys(reason for source in sources for reason in source.tally.dropped):
         row(f"left out: {reason}", partial(_count, "dropped", reason))
     for kind in _HEADINGS:

@@ -16,6 +16,8 @@ SEVERITY: dict[str, Severity] = {
     "unreadable": "error",
     "not_renderable": "error",
     "limit": "error",
+    "lora_targets": "error",
+    "lora_rank": "warning",
     "too_long": "warning",
     "secret": "warning",
     "duplicate": "warning",
@@ -45,12 +47,15 @@ class Tally:
 
     records: int = 0
     conversations: int = 0
-    """Those of the records that could be read."""
+    """Those of the records that could be read; a preference counts as the conversation it prefers."""
     held_out: int = 0
     """Those that the recipe's `data.heldout` takes out of what is trained on."""
     targets: int = 0
+    """Answers to learn, or preferences."""
     rows: int = 0
-    """What training keeps: samples, or where no base renders them, conversations with something to learn."""
+    """What training keeps: samples or pairs, or without a base, records with something to learn."""
+    cut: int = 0
+    """Those of the rows that are longer than `data.max_length` and lose their end (`too_long: truncate`)."""
     tokens: int = 0
     learnt_tokens: int = 0
     with_tools: int = 0

@@ -1,15 +1,21 @@
-"""Every shipped recipe, suite and catalogue entry is valid."""
+"""Every shipped recipe, suite and catalogue entry is valid, and so is the data that it names."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from finetune import recipe as recipes
 from finetune.base import catalogue
+from finetune.estimate.devices import Sheets
 from finetune.eval import suite as suites
+from finetune.strict import load_yaml
+from finetune.validate.command import validate
 
 ROOT = Path(__file__).parents[2]
 YAML = sorted((ROOT / "recipes").rglob("*.yaml"))
+CATALOGUES = ("bases.yaml", "devices.yaml")
+RECIPES = [path for path in YAML if path.name not in CATALOGUES and "evals" not in path.parts]
 
 
 @pytest.mark.parametrize("path", YAML, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -18,9 +24,31 @@ def test_shipped_yaml_is_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     if path.name == "bases.yaml":
         for entry in catalogue.load().values():
             assert (entry.build is None) != (entry.hub is None)
+    elif path.name == "devices.yaml":
+        assert load_yaml(path, Sheets).root
     elif "evals" in path.parts:
         suites.load(path)
     else:
         recipe = recipes.load(path)
         assert recipe.base.name in catalogue.load()
         assert path.read_text().startswith(f"# make train RECIPE={path.relative_to(ROOT).as_posix()}\n")
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_shipped_recipes_pass_validation(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert validate([str(path)], [], None, False, None) == 0
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "recipes" / "mistral-small-24b").glob("*.yaml")), ids=lambda path: path.name
+)
+def test_every_number_of_the_production_recipes_has_a_reason(path: Path) -> None:
+    bare = [line for line in path.read_text().splitlines() if re.search(r"^[^#]*: [\d.][\d.e-]*\s*$", line)]
+    assert not bare
+
+
+def test_every_method_has_recipes_for_both_bases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    found = {(recipe.method, recipe.base.name) for recipe in map(recipes.load, RECIPES)}
+    assert found == {(method, base) for method in ("sft", "dpo") for base in catalogue.load()}

@@ -2,10 +2,8 @@
 
 import json
 import math
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,7 @@ from data.manifest import AdapterManifest, read_base
 from finetune import recipe as recipes
 from finetune.model import add_lora, check_gradients, load_base
 from finetune.render import open_renderer
-from finetune.trainer import IGNORED, arguments, collate, optimizer, token_losses
+from finetune.training.trainer import arguments, optimizer
 
 SAMPLES = Path("data/samples/heldout_chat.jsonl")
 
@@ -30,7 +28,7 @@ def write_recipe(folder: Path, **changes: object) -> Path:
         "base": "smollm2-135m-instruct-awq",
         "data": {"train": [str(SAMPLES)], "max_length": 115},
         "lora": {"r": 4, "alpha": 8, "targets": ["q_proj", "down_proj"]},
-        "train": {"steps": 3, "batch": 4, "micro_batch": 2, "learning_rate": 2e-3, "warmup": 0},
+        "train": {"steps": 3, "batch": 4, "micro_tokens": 256, "learning_rate": 2e-3, "warmup": 0},
         "track": {"wandb": "off"},
         "output": str(folder / "few"),
     } | changes
@@ -91,34 +89,10 @@ def samples(base: Path) -> list[recipes.Any]:
     return [row for chat in read(SAMPLES) for row in renderer.samples(chat)]
 
 
-def test_our_loss_is_transformers_loss(base: Path) -> None:
-    """Rows end to end, learnt positions and shift: against transformers' attention and loss, row by row."""
-    model = add_lora(load_base(base, "dense", torch.float32), recipes.Lora(r=2, targets=["v_proj"]))
-    rows = samples(base)[:3]
-    examples = [
-        {
-            "input_ids": row.input_ids,
-            "labels": [t if m else IGNORED for t, m in zip(row.input_ids, row.completion_mask, strict=True)],
-        }
-        for row in rows
-    ]
-    batch = collate(examples)
-    with torch.no_grad():
-        ours = token_losses(model, **batch)
-        model.get_base_model().set_attn_implementation("eager")
-        theirs = []
-        for example in examples:
-            ids, labels = torch.tensor([example["input_ids"]]), torch.tensor([example["labels"]])
-            count = int((labels[:, 1:] != IGNORED).sum())
-            theirs.append(model(input_ids=ids, labels=labels).loss * count)
-    assert ours.numel() == sum(sum(row.completion_mask) for row in rows)
-    assert float(ours.sum()) == pytest.approx(float(sum(theirs)), rel=1e-5)
-
-
 def test_lora_plus_is_the_ratio_of_the_two_learning_rates(base: Path, tmp_path: Path) -> None:
     model = add_lora(load_base(base, "dense", torch.float32), recipes.Lora(r=2, targets=["q_proj"]))
     settings = recipes.Training(steps=1, learning_rate=1e-3, lora_plus=4, weight_decay=0.01)
-    made = optimizer(model, settings, arguments(settings, rows=1, folder=str(tmp_path), half=False))
+    made = optimizer(model, settings, arguments(settings, 1, tmp_path))
     rates = {
         id(p): (group["lr"], group["weight_decay"]) for group in made.param_groups for p in group["params"]
     }
@@ -139,31 +113,3 @@ def test_a_kernel_that_loses_gradients_is_found(base: Path) -> None:
     self_attention.forward = lambda hidden, *args, **kwargs: whole(hidden.detach(), *args, **kwargs)
     with pytest.raises(UserError, match="passes no gradient to 40 adapter matrices"):
         check_gradients(model, ids)
-
-
-def test_an_output_folder_that_exists_is_not_touched(trained: Path) -> None:
-    before = sorted(path.name for path in trained.iterdir())
-    result = finetune("train", write_recipe(trained.parent))
-    assert result.returncode == 2
-    assert "exists already" in result.stderr
-    assert sorted(path.name for path in trained.iterdir()) == before
-
-
-def test_killed_in_the_middle_it_leaves_no_adapter_and_runs_again(base: Path, tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path, train={"steps": 200, "batch": 2})
-    process = subprocess.Popen(
-        [sys.executable, "-m", "finetune", "train", str(recipe)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    limit = time.monotonic() + 200
-    while not list(tmp_path.glob(".few.*/metrics.jsonl")):
-        assert process.poll() is None
-        assert time.monotonic() < limit
-        time.sleep(0.2)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "few").exists()
-    again = write_recipe(tmp_path, train={"steps": 1, "batch": 1})
-    assert finetune("train", again).returncode == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["few", "recipe.yaml"]

@@ -1,0 +1,1 @@
+"""`finetune export`: an adapter in other formats, for those who leave."""

@@ -1,0 +1,189 @@
+"""What a run says while it goes: a progress line, `metrics.jsonl`, and the trackers that are wanted."""
+
+import json
+import os
+import resource
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from transformers import TrainerCallback
+
+from finetune.recipe import Recipe
+from finetune.training import processes
+from finetune.training.workplace import Workplace
+
+Say = Callable[[dict[str, Any]], None]
+_MORE = ("tokens", "learnt", "reward_accuracy", "reward_margin")
+
+
+class Tracker(TrainerCallback):
+    """One line a step into `metrics.jsonl`, and one for each evaluation.
+
+    A step's line: step, loss, learning_rate, grad_norm, tokens, learnt_tokens, tokens_per_second (of this
+    step), seconds (of this sitting and those before), memory_gb (the process's peak). An evaluation's: step,
+    heldout_loss, heldout_tokens, best, evaluation_seconds, seconds.
+    """
+
+    def __init__(self, place: Workplace, console: Console, others: list[Say]) -> None:
+        self._path = place.metrics
+        self._console = console
+        self._others = others
+        self._progress: Progress | None = None
+        self._before = self._lines = 0.0
+        self._started = self._last = 0.0
+        self._heldout = ""
+        self.last: dict[str, Any] = {}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._started = self._last = time.monotonic()
+        self._before = seconds_so_far(self._path)
+        columns = (
+            TextColumn("training"),
+            BarColumn(24),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}{task.fields[heldout]}  {task.fields[speed]:.0f} tok/s "),
+            TimeRemainingColumn(),
+        )
+        live = self._console.is_terminal and processes.first()
+        self._progress = Progress(*columns, console=self._console, disable=not live)
+        self._progress.start()
+        nothing: dict[str, Any] = {"loss": float("nan"), "speed": 0.0, "heldout": ""}
+        self._progress.add_task("training", total=state.max_steps, completed=state.global_step, **nothing)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+        if "loss" not in logs:
+            return
+        now = time.monotonic()
+        took, self._last = now - self._last, now
+        more = {"learnt_tokens" if name == "learnt" else name: logs[name] for name in _MORE if name in logs}
+        self.last = {
+            "step": state.global_step,
+            "loss": logs["loss"],
+            "learning_rate": logs["learning_rate"],
+            "grad_norm": float(logs["grad_norm"]),
+            **{name: int(value) if "tokens" in name else value for name, value in more.items()},
+            "tokens_per_second": round(logs["tokens"] / took, 1),
+            "seconds": round(self._seconds(), 2),
+            "memory_gb": round(peak_memory() / 1e9, 3),
+        }
+        self._write(self.last)
+        if self._progress is not None:
+            self._progress.update(
+                self._progress.task_ids[0],
+                completed=state.global_step,
+                loss=logs["loss"],
+                speed=self.last["tokens_per_second"],
+                heldout=self._heldout,
+            )
+        self._say_sometimes(state.global_step, state.max_steps, now - self._started)
+
+    def evaluated(self, line: dict[str, Any]) -> None:
+        """Note an evaluation; the time that it took is none of the next step's."""
+        self._last = time.monotonic()
+        self._heldout = f"  held-out {line['heldout_loss']:.3f}"
+        self._write(line | {"seconds": round(self._seconds(), 2)})
+        if processes.first():
+            best = ", the best so far" if line["best"] else ""
+            self._console.print(
+                f"step {line['step']}  held-out loss {line['heldout_loss']:.4f}{best}", highlight=False
+            )
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._last = time.monotonic()
+
+    def close(self) -> None:
+        """Leave the terminal as it was, however the run ended."""
+        if self._progress is not None:
+            self._progress.stop()
+
+    def _seconds(self) -> float:
+        return self._before + time.monotonic() - self._started
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if not processes.first():
+            return
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        for say in self._others:
+            say(line)
+
+    def _say_sometimes(self, step: int, steps: int, seconds: float) -> None:
+        """Without a terminal: a line about every 30 seconds."""
+        quiet = self._console.is_terminal or not processes.first()
+        if quiet or (seconds < 30 * self._lines and step < steps):
+            return
+        self._lines = int(seconds // 30) + 1
+        left = self._seconds() / step * (steps - step)
+        self._console.print(
+            f"step {step}/{steps}  loss {self.last['loss']:.3f}"
+            f"  {self.last['tokens_per_second']:.0f} tok/s  {left:.0f} s left",
+            highlight=False,
+        )
+
+
+def seconds_so_far(metrics: Path) -> float:
+    """What earlier sittings of a run took."""
+    lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.is_file() else []
+    return float(json.loads(lines[-1])["seconds"]) if lines else 0.0
+
+
+def peak_memory() -> int:
+    """The most bytes that this process held: of the GPU's memory where there is one."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def trackers(recipe: Recipe, place: Workplace) -> list[Say]:
+    """wandb and TensorBoard, as the recipe wants them; both write into the run's folder."""
+    found = []
+    if recipe.track.tensorboard == "on":
+        found.append(_tensorboard(place.folder / "tensorboard"))
+    if recipe.track.wandb != "off":
+        found.append(_wandb(recipe, place))
+    return found
+
+
+def _tensorboard(folder: Path) -> Say:
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(str(folder))
+
+    def say(line: dict[str, Any]) -> None:
+        for key, value in line.items():
+            if key != "step":
+                writer.add_scalar(
+                    f"{'heldout' if 'heldout_loss' in line else 'train'}/{key}", value, line["step"]
+                )
+        writer.flush()
+
+    return say
+
+
+def _wandb(recipe: Recipe, place: Workplace) -> Say:
+    """Offline unless a key is there; a resumed run goes on under its id."""
+    import wandb
+
+    mode = os.environ.get("WANDB_MODE") or ("online" if "WANDB_API_KEY" in os.environ else "offline")
+    place.note(wandb_run=place.fact("wandb_run") or secrets.token_hex(4))
+    run = wandb.init(
+        project=os.environ.get("WANDB_PROJECT", recipe.track.project),
+        name=recipe.name,
+        id=place.fact("wandb_run"),
+        resume="allow",
+        mode=mode,  # type: ignore[arg-type]
+        dir=str(place.folder),
+        config=recipe.model_dump(mode="json"),
+        settings=wandb.Settings(silent=True, console="off"),
+    )
+
+    def say(line: dict[str, Any]) -> None:
+        run.log({key: value for key, value in line.items() if key != "step"}, step=line["step"])
+
+    return say

@@ -1,0 +1,1 @@
+"""`report.html` of a training run: what it did, on what, with what effect."""
