@@ -26,7 +26,7 @@ RESULTS = Path("bench/results/train.json")
 OURS, AWQ, DENSE = "enxerto", "TRL on AWQ", "TRL on dense bf16"
 RUNS = {OURS: ["ours"], AWQ: ["plain", "awq"], DENSE: ["plain", "dense"]}
 FROZEN, TRAINED = 134_479_872, 4_884_480
-"""The embedded base's parameters that stand in products (the output layer among them), and rank 16's on all."""
+"""The embedded base's parameters that stand in products, output layer included, and rank 16's on all."""
 
 console = Console(highlight=False)
 

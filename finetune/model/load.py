@@ -11,6 +11,7 @@ from finetune.model.attention import install
 from finetune.model.choice import Choice, choose
 from finetune.model.dense import dense_state
 from finetune.model.packed import PackedLinear
+from finetune.model.rms_norm import fuse_norms
 
 
 def load_base(
@@ -45,6 +46,7 @@ def load_base(
         )
     _restore_buffers(model)
     model.requires_grad_(False)
+    fuse_norms(model)
     model.config.use_cache = False
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 

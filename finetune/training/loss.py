@@ -13,7 +13,7 @@ import torch
 
 from finetune.training.collate import IGNORED, Pass
 
-_LOGITS = 1 << 25  # 128 MiB in float32
+_LOGITS = 1 << 24  # 64 MiB in float32
 
 
 def token_losses(model: Any, batch: Pass) -> torch.Tensor:
@@ -42,12 +42,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         size = max(1, _LOGITS // len(weight))
         for start in range(0, len(labels), size):
             chunk = slice(start, start + size)
-            logits = (hidden[chunk] @ weight.t()).float()
-            normaliser = torch.logsumexp(logits, -1, keepdim=True)
+            likelihoods = torch.log_softmax(hidden[chunk] @ weight.t(), -1, dtype=torch.float32)
             own = labels[chunk, None]
-            losses[chunk] = (normaliser - logits.gather(1, own)).squeeze(1)
+            losses[chunk] = -likelihoods.gather(1, own).squeeze(1)
             if slope is not None:
-                probabilities = logits.sub_(normaliser).exp_()
+                probabilities = likelihoods.exp_()
                 probabilities.scatter_add_(1, own, probabilities.new_full(own.shape, -1.0))
                 torch.mm(probabilities.to(weight.dtype), weight, out=slope[chunk])
         if slope is not None:

@@ -58,6 +58,57 @@ def test_the_base_answers_when_adapters_are_off() -> None:
         torch.testing.assert_close(model(x), base)
 
 
-@pytest.mark.parametrize("settings", [{"lora_dropout": 0.5}, {"use_dora": True}])
-def test_layers_that_do_more_keep_pefts_forward(settings: dict[str, object]) -> None:
-    assert fuse_lora(adapted(**settings)) == 0
+def test_dora_keeps_pefts_forward() -> None:
+    assert fuse_lora(adapted(use_dora=True)) == 0
+
+
+def test_dropout_falls_as_pefts() -> None:
+    plain = adapted(lora_dropout=0.5)
+    fused = copy.deepcopy(plain)
+    assert fuse_lora(fused) == 2
+    x, outputs = torch.randn(3, 24), []
+    for model in (plain, fused):
+        torch.manual_seed(5)
+        outputs.append(model.train()(x))
+    torch.testing.assert_close(outputs[1], outputs[0])
+    torch.testing.assert_close(fused.eval()(x), plain.eval()(x))
+
+
+class Siblings(torch.nn.Module):
+    """Calls its layers as transformers' attention and MLP do."""
+
+    def __init__(self, bias: bool) -> None:
+        super().__init__()
+        for name, out in (("q_proj", 24), ("k_proj", 8), ("v_proj", 8), ("gate_proj", 40), ("up_proj", 40)):
+            setattr(self, name, torch.nn.Linear(24, out, bias=bias))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        shared = x * 2
+        attention = self.q_proj(shared)[..., :8] * self.k_proj(shared) + self.v_proj(shared)
+        gated: torch.Tensor = torch.tanh(self.gate_proj(x)) * self.up_proj(x)
+        return torch.cat([attention, gated], -1)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(
+    "targets", [["q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"], ["q_proj", "v_proj"]]
+)
+def test_layers_with_one_input_are_computed_together(bias: bool, targets: list[str]) -> None:
+    torch.manual_seed(0)
+    config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=targets)
+    plain = peft.get_peft_model(Siblings(bias), config)  # type: ignore[arg-type]
+    for name, parameter in plain.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    fused = copy.deepcopy(plain)
+    assert fuse_lora(fused) == len(targets)
+    results = []
+    for model in (plain, fused):
+        torch.manual_seed(1)
+        x = torch.randn(2, 5, 24, requires_grad=True)
+        for _ in range(2):  # nothing of one call is left for the next
+            output = model(x)
+        (output**2).sum().backward()
+        grads = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
+        results.append({"output": output, "x": x.grad, **grads})
+    torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-5)
