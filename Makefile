@@ -79,9 +79,12 @@ clean: ## remove the environment and caches of this checkout; bases and registry
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
 ##@ Measure
-.PHONY: bench-train bench-estimate bench-render bench-validate
+.PHONY: bench-train bench-train-gpu bench-estimate bench-render bench-validate
 bench-train: $(STAMP) base ## this trainer beside plain TRL and PEFT: tokens per second, memory, loss
 	@$(BIN)/python -m bench.train $(ARGS)
+
+bench-train-gpu: $(STAMP) ## the trainer on a made-up base of Mistral-Small's shape, on a GPU
+	@$(BIN)/python -m bench.train_gpu $(ARGS)
 
 bench-estimate: $(STAMP) base ## finetune estimate beside short runs: memory, disk, time
 	@$(BIN)/python -m bench.estimate $(ARGS)

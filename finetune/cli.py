@@ -59,6 +59,23 @@ def resume(recipe: Annotated[Path, _RECIPE], processes: Annotated[int, _PROCESSE
 
 
 @app.command()
+def estimate(
+    recipe: Annotated[Path, _RECIPE],
+    device: Annotated[str, typer.Option(help="here, cpu, or a name of recipes/devices.yaml.")] = "here",
+    base_config: Annotated[
+        Path | None, typer.Option(help="The base's config.json, when it is not here.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(help="So many examples instead of the recipe's data.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Tokens of each of these examples.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the estimate to this file.")] = None,
+) -> None:
+    """Say what memory, time and disk a recipe needs, before anything is downloaded."""
+    from finetune.estimate.command import estimate as run
+
+    run(recipe, device, base_config, rows, tokens, json)
+
+
+@app.command()
 def preview(
     source: Annotated[
         Path, typer.Argument(help="A recipe (YAML), or a file of conversations or preferences.")

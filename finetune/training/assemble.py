@@ -12,7 +12,7 @@ from finetune import disk
 from finetune.model import check_gradients
 from finetune.recipe import Recipe
 from finetune.training import objectives, processes
-from finetune.training.plan import Plan
+from finetune.training.plan import FILL, MICRO_TOKENS, Plan
 from finetune.training.rows import Rows
 from finetune.training.steps import InOrder, Steps
 from finetune.training.stopping import Stopping
@@ -40,7 +40,7 @@ def assemble(
     `plan` is the order of the rows where it is not to be the recipe's shuffled one.
     UserError when the disk has no room for the checkpoints.
     """
-    settings = recipe.train
+    settings, kind = recipe.train, "cuda" if torch.cuda.is_available() else "cpu"
     objective = objectives.objective(recipe)
     plan = plan or Plan(len(rows.train), settings.batch, settings.steps_for(len(rows.train)), settings.seed)
     heldout = InOrder(len(rows.heldout), _EVALUATED) if rows.heldout is not None else None
@@ -51,8 +51,8 @@ def assemble(
             table,
             objective,
             chosen,
-            settings.micro_tokens or (4096 if torch.cuda.is_available() else 2048),
-            filler=not torch.cuda.is_available(),
+            settings.micro_tokens or MICRO_TOKENS[kind],
+            fill=FILL[kind],
             rank=processes.rank(),
             processes=processes.count(),
         )

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 IGNORED = -100
-_ROUND = 64
 
 
 @dataclass(frozen=True)
@@ -26,16 +25,15 @@ class Pass:
         return Pass(moved, self.labels.to(device))
 
 
-def lay(rows: Sequence[tuple[Sequence[int], Sequence[int]]], filler: bool) -> Pass:
+def lay(rows: Sequence[tuple[Sequence[int], Sequence[int]]], fill: int) -> Pass:
     """`rows` are pairs (input ids, labels) of equal length.
 
-    A row's first token is never a label: what stands before it belongs to another row. `filler` adds a row
-    without labels that brings N to a multiple of `_ROUND`: on CPU the first product of each new shape costs
-    a compilation.
+    A row's first token is never a label: what stands before it belongs to another row. A row
+    without labels brings N to a multiple of `fill`.
     """
     rows = list(rows)
     lengths = [len(ids) for ids, _ in rows]
-    if filler and (short := -sum(lengths) % _ROUND):
+    if short := -sum(lengths) % fill:
         rows.append(([0] * short, [IGNORED] * short))
         lengths.append(short)
 

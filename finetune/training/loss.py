@@ -1,7 +1,7 @@
 """Cross entropy of the learnt tokens only, a few thousand logits at a time.
 
 At 32k tokens and 131 072 words the logits of all positions would be 17 GB in float32. Only learnt positions
-go through the output layer, in chunks whose logits are at most `_LOGITS` numbers. The output layer is
+go through the output layer, in chunks whose logits are at most `LOGITS` numbers. The output layer is
 frozen, so the gradient of the hidden states is all that the backward pass needs, and it is computed while
 the logits are at hand: they are never stored and never computed twice (the idea of Liger's
 FusedLinearCrossEntropy, arXiv 2410.10989).
@@ -12,8 +12,7 @@ from typing import Any
 import torch
 
 from finetune.training.collate import IGNORED, Pass
-
-_LOGITS = 1 << 24  # 64 MiB in float32
+from finetune.training.plan import LOGITS
 
 
 def token_losses(model: Any, batch: Pass) -> torch.Tensor:
@@ -39,7 +38,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, hidden: Any, weight: Any, labels: Any) -> torch.Tensor:
         losses = torch.empty(len(labels), dtype=torch.float32, device=hidden.device)
         slope = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        size = max(1, _LOGITS // len(weight))
+        size = max(1, LOGITS // len(weight))
         for start in range(0, len(labels), size):
             chunk = slice(start, start + size)
             likelihoods = torch.log_softmax(hidden[chunk] @ weight.t(), -1, dtype=torch.float32)

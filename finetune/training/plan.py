@@ -7,6 +7,15 @@ would have seen, and two processes see together what one sees alone.
 from collections.abc import Sequence
 from functools import lru_cache
 
+MICRO_TOKENS = {"cpu": 2048, "cuda": 4096}
+"""Tokens of a pass at most, where the recipe does not say."""
+
+FILL = {"cpu": 64, "cuda": 1}
+"""A pass is filled up to a multiple of so many tokens: a CPU compiles the first product of each new shape."""
+
+LOGITS = 1 << 24
+"""Numbers in a chunk of logits at most: 64 MiB in float32."""
+
 
 class Plan:
     """`steps` steps of `batch` rows out of `rows` rows, each epoch in an order of its own.

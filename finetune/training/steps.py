@@ -37,12 +37,12 @@ class Steps(Dataset[Step]):
         plan: Plan,
         micro_tokens: int,
         *,
-        filler: bool,
+        fill: int,
         rank: int = 0,
         processes: int = 1,
     ) -> None:
         self._table, self._objective, self._plan = table, objective, plan
-        self._limit, self._filler = micro_tokens, filler
+        self._limit, self._fill = micro_tokens, fill
         self._rank, self._processes = rank, processes
 
     def __len__(self) -> int:
@@ -57,7 +57,7 @@ class Steps(Dataset[Step]):
         return Step(
             number=number,
             examples=places,
-            passes=[lay(list(chain.from_iterable(examples[at] for at in one)), self._filler) for one in mine],
+            passes=[lay(list(chain.from_iterable(examples[at] for at in one)), self._fill) for one in mine],
             weight=self._objective.weight(laid),
             tokens=sum(lengths),
             learnt=sum(learnt(labels) for _, labels in laid),

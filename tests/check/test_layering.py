@@ -16,6 +16,8 @@ MODEL_ROOMS = {
     "data/formats/hub.py",
     "finetune/base/build.py",
     "finetune/base/quantize.py",
+    "finetune/estimate/devices.py",
+    "finetune/estimate/probe.py",
     "finetune/leave/gguf_lora.py",
     "finetune/leave/merged.py",
     "finetune/leave/source.py",

@@ -21,7 +21,7 @@ def losses(base: Path, weights: str, steps: int) -> list[float]:
     adapter = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(adapter, lr=2e-3)
     generator = torch.Generator().manual_seed(1)
-    batch = lay([(ids, ids) for ids in torch.randint(3, 40000, (2, 24), generator=generator).tolist()], True)
+    batch = lay([(ids, ids) for ids in torch.randint(3, 40000, (2, 24), generator=generator).tolist()], 64)
     seen = []
     for _ in range(steps):
         loss = token_losses(model, batch).mean()

@@ -16,7 +16,7 @@ from tests.finetune import tiny_awq
 
 @pytest.mark.parametrize("limit", [1, 70, 1 << 25])
 def test_losses_and_gradient_are_those_of_torch(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loss, "_LOGITS", limit)
+    monkeypatch.setattr(loss, "LOGITS", limit)
     torch.manual_seed(0)
     hidden, weight = torch.randn(13, 8, requires_grad=True), torch.randn(31, 8)
     labels, factors = torch.randint(0, 31, (13,)), torch.randn(13)
@@ -74,12 +74,12 @@ def rows(seed: int, *lengths: int) -> list[tuple[list[int], list[int]]]:
     return made
 
 
-@pytest.mark.parametrize("filler", [True, False])
-def test_packed_rows_have_the_losses_of_rows_alone(model: Any, filler: bool) -> None:
+@pytest.mark.parametrize("fill", [64, 1])
+def test_packed_rows_have_the_losses_of_rows_alone(model: Any, fill: int) -> None:
     """Also against transformers' own attention and loss, one row at a time."""
     packed_rows = rows(0, 40, 300, 7, 65)
-    packed = token_losses(model, lay(packed_rows, filler))
-    alone = torch.cat([token_losses(model, lay([row], filler)) for row in packed_rows])
+    packed = token_losses(model, lay(packed_rows, fill))
+    alone = torch.cat([token_losses(model, lay([row], fill)) for row in packed_rows])
     torch.testing.assert_close(packed, alone, rtol=1e-4, atol=1e-5)
     model.get_base_model().set_attn_implementation("eager")
     try:
@@ -98,8 +98,6 @@ def test_a_row_changes_nothing_for_its_neighbours(model: Any) -> None:
     first, second, third = rows(1, 50, 80, 30)
     (other,) = rows(2, 80)
     for row in (second, other):
-        losses = token_losses(model, lay([first, row, third], True))
-        torch.testing.assert_close(losses[:25], token_losses(model, lay([first], True)), rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(
-            losses[-15:], token_losses(model, lay([third], True)), rtol=1e-4, atol=1e-5
-        )
+        losses = token_losses(model, lay([first, row, third], 64))
+        torch.testing.assert_close(losses[:25], token_losses(model, lay([first], 64)), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(losses[-15:], token_losses(model, lay([third], 64)), rtol=1e-4, atol=1e-5)

@@ -49,7 +49,7 @@ def test_loss_and_gradients_are_those_of_trl(tiny_home: Path, tmp_path: Path) ->
         for side in ("chosen_ids", "rejected_ids"):
             rows.append((pair["prompt_ids"] + pair[side], hidden + pair[side]))
     objective = Preferred(BETA)
-    loss, extra = objective.loss(ours, lay(rows, True))
+    loss, extra = objective.loss(ours, lay(rows, 64))
     (loss / objective.weight(rows)).backward()
 
     theirs = model(tiny_home)
