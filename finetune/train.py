@@ -33,6 +33,7 @@ def train(recipe: Recipe, *, restart: bool = False, resume: bool = False) -> Pat
     with workplace(recipe, restart) as place:
         place.own(base=base.fingerprint)
         with quiet(place.log) as console:
+            console.quiet = not processes.first()
             _run(recipe, base, folder, place, console)
     return recipe.folder
 
@@ -40,11 +41,12 @@ def train(recipe: Recipe, *, restart: bool = False, resume: bool = False) -> Pat
 def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, console: Console) -> None:
     console.print(f"recipe   {recipe.name}: rank {recipe.lora.r} on {', '.join(recipe.lora.targets)}")
     console.print(f"base     {base.name} {base.fingerprint[:19]}", highlight=False)
+    first = processes.first()
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as aside:
         from finetune.training import rows as tables
 
         # The rows are made in a process of their own while this one loads the base.
-        made = aside.submit(tables.make, recipe, folder, base, place.folder / "rows")
+        made = aside.submit(tables.make, recipe, folder, base, place.folder / "rows") if first else None
 
         import torch
 
@@ -57,7 +59,10 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
         torch.manual_seed(recipe.train.seed)
         weights = choose(folder, recipe.base.weights)
         model = models.add_lora(models.load_base(folder, weights, fingerprint=base.fingerprint), recipe.lora)
-        rows = tables.load(made.result())
+        if made is not None:
+            place.note(rows=str(made.result()))
+        processes.wait()
+        rows = tables.load(Path(place.fact("rows")))
     place.own(dataset=rows.entry.digest)
     console.print(_counted(recipe, rows.entry), highlight=False)
     console.print(f"weights  {weights} ({weights.why})", highlight=False)
@@ -91,7 +96,7 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
         console.print(f"the adapter of step {best} has the lowest held-out loss", highlight=False)
         load_adapter(model, checkpoint.folder_of(place.checkpoints, best))
 
-    if processes.first():
+    if first:
         adapter = place.folder / "adapter"
         facts = facts_of(trainer, place) | {"weights": str(weights), "device": models.device_name()}
         shutil.rmtree(adapter, ignore_errors=True)

@@ -30,7 +30,9 @@ class Answers:
     def before(self) -> None:
         """Answer as the base does; once a run, before anything is learnt."""
         if not self._path.is_file():
-            self._path.write_text(json.dumps(self._answers()), encoding="utf-8")
+            staged = self._path.with_suffix(".partial")
+            staged.write_text(json.dumps(self._answers()), encoding="utf-8")
+            staged.rename(self._path)
 
     def after(self) -> list[Generation]:
         """Answer as the model does now, beside what was answered before and what the data has."""

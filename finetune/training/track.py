@@ -5,9 +5,8 @@ import os
 import resource
 import secrets
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from rich.console import Console
@@ -18,7 +17,15 @@ from finetune.recipe import Recipe
 from finetune.training import processes
 from finetune.training.workplace import Workplace
 
-Say = Callable[[dict[str, Any]], None]
+
+class Other(Protocol):
+    """Somebody else who hears every line."""
+
+    def say(self, line: dict[str, Any]) -> None: ...
+
+    def close(self) -> None: ...
+
+
 _MORE = ("tokens", "learnt", "reward_accuracy", "reward_margin")
 
 
@@ -30,7 +37,7 @@ class Tracker(TrainerCallback):
     heldout_loss, heldout_tokens, best, evaluation_seconds, seconds.
     """
 
-    def __init__(self, place: Workplace, console: Console, others: list[Say]) -> None:
+    def __init__(self, place: Workplace, console: Console, others: list[Other]) -> None:
         self._path = place.metrics
         self._console = console
         self._others = others
@@ -98,9 +105,11 @@ class Tracker(TrainerCallback):
         self._last = time.monotonic()
 
     def close(self) -> None:
-        """Leave the terminal as it was, however the run ended."""
+        """Leave the terminal as it was, and let the others finish, however the run ended."""
         if self._progress is not None:
             self._progress.stop()
+        for other in self._others:
+            other.close()
 
     def _seconds(self) -> float:
         return self._before + time.monotonic() - self._started
@@ -110,8 +119,8 @@ class Tracker(TrainerCallback):
             return
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        for say in self._others:
-            say(line)
+        for other in self._others:
+            other.say(line)
 
     def _say_sometimes(self, step: int, steps: int, seconds: float) -> None:
         """Without a terminal: a line about every 30 seconds."""
@@ -140,50 +149,54 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def trackers(recipe: Recipe, place: Workplace) -> list[Say]:
+def trackers(recipe: Recipe, place: Workplace) -> list[Other]:
     """wandb and TensorBoard, as the recipe wants them; both write into the run's folder."""
-    found = []
+    found: list[Other] = []
     if recipe.track.tensorboard == "on":
-        found.append(_tensorboard(place.folder / "tensorboard"))
+        found.append(_TensorBoard(place.folder / "tensorboard"))
     if recipe.track.wandb != "off":
-        found.append(_wandb(recipe, place))
+        found.append(_Wandb(recipe, place))
     return found
 
 
-def _tensorboard(folder: Path) -> Say:
-    from torch.utils.tensorboard import SummaryWriter
+class _TensorBoard:
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
 
-    writer = SummaryWriter(str(folder))
+        self._writer = SummaryWriter(str(folder))
 
-    def say(line: dict[str, Any]) -> None:
+    def say(self, line: dict[str, Any]) -> None:
+        kind = "heldout" if "heldout_loss" in line else "train"
         for key, value in line.items():
             if key != "step":
-                writer.add_scalar(
-                    f"{'heldout' if 'heldout_loss' in line else 'train'}/{key}", value, line["step"]
-                )
-        writer.flush()
+                self._writer.add_scalar(f"{kind}/{key}", value, line["step"])
+        self._writer.flush()
 
-    return say
+    def close(self) -> None:
+        self._writer.close()
 
 
-def _wandb(recipe: Recipe, place: Workplace) -> Say:
+class _Wandb:
     """Offline unless a key is there; a resumed run goes on under its id."""
-    import wandb
 
-    mode = os.environ.get("WANDB_MODE") or ("online" if "WANDB_API_KEY" in os.environ else "offline")
-    place.note(wandb_run=place.fact("wandb_run") or secrets.token_hex(4))
-    run = wandb.init(
-        project=os.environ.get("WANDB_PROJECT", recipe.track.project),
-        name=recipe.name,
-        id=place.fact("wandb_run"),
-        resume="allow",
-        mode=mode,  # type: ignore[arg-type]
-        dir=str(place.folder),
-        config=recipe.model_dump(mode="json"),
-        settings=wandb.Settings(silent=True, console="off"),
-    )
+    def __init__(self, recipe: Recipe, place: Workplace) -> None:
+        import wandb
 
-    def say(line: dict[str, Any]) -> None:
-        run.log({key: value for key, value in line.items() if key != "step"}, step=line["step"])
+        mode = os.environ.get("WANDB_MODE") or ("online" if "WANDB_API_KEY" in os.environ else "offline")
+        place.note(wandb_run=place.fact("wandb_run") or secrets.token_hex(4))
+        self._run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", recipe.track.project),
+            name=recipe.name,
+            id=place.fact("wandb_run"),
+            resume="allow",
+            mode=mode,  # type: ignore[arg-type]
+            dir=str(place.folder),
+            config=recipe.model_dump(mode="json"),
+            settings=wandb.Settings(silent=True, console="off"),
+        )
 
-    return say
+    def say(self, line: dict[str, Any]) -> None:
+        self._run.log({key: value for key, value in line.items() if key != "step"}, step=line["step"])
+
+    def close(self) -> None:
+        self._run.finish()
