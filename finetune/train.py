@@ -39,8 +39,6 @@ def train(recipe: Recipe, *, restart: bool = False, resume: bool = False) -> Pat
 
 
 def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, console: Console) -> None:
-    console.print(f"recipe   {recipe.name}: rank {recipe.lora.r} on {', '.join(recipe.lora.targets)}")
-    console.print(f"base     {base.name} {base.fingerprint[:19]}", highlight=False)
     first = processes.first()
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as aside:
         from finetune.training import rows as tables
@@ -64,6 +62,8 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
         processes.wait()
         rows = tables.load(Path(place.fact("rows")))
     place.own(dataset=rows.entry.digest)
+    console.print(f"recipe   {recipe.name}: rank {recipe.lora.r} on {', '.join(recipe.lora.targets)}")
+    console.print(f"base     {base.name} {base.fingerprint[:19]}", highlight=False)
     console.print(_counted(recipe, rows.entry), highlight=False)
     console.print(f"weights  {weights} ({weights.why})", highlight=False)
 

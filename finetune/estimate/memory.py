@@ -1,7 +1,7 @@
 """Bytes that a training process holds at its peak, part by part.
 
 What a layer keeps for its backward pass is what autograd saves in transformers' Llama layer with the
-products of `finetune.model`; the peak is where all layers have been gone through, and the loss or the last
+products and norms of `finetune.model`; the peak is where all layers have been gone through, and the loss or the last
 layer's gradient is computed.
 """
 
@@ -115,7 +115,7 @@ def memory(
 def kept_in_layer(shape: Shape, recipe: Recipe, device: Device, tokens: int) -> float:
     """Bytes that autograd keeps of a layer for `tokens` tokens.
 
-    Both norms keep their input in float32. A LoRA product keeps x A' and its input, which q, k and v share,
+    Both norms keep what they made and its scale. A LoRA product keeps x A' and its input, which q, k and v share,
     and gate and up; a frozen product keeps nothing. Attention keeps queries, keys and values; SiLU keeps its
     input, and the product behind it both sides. Dropout gives each LoRA product an input and a mask of its
     own, and has the adapter's narrow copy kept.
@@ -136,18 +136,20 @@ def kept_in_layer(shape: Shape, recipe: Recipe, device: Device, tokens: int) -> 
     if device.kind == "cuda":  # torch's fused kernel keeps its output and its normalisers
         attention += queries * width + 4 * shape.num_attention_heads
     copies = adapter_numbers(shape, recipe.lora) / shape.num_hidden_layers * width if width < 4 else 0
-    token = 8 * shape.hidden_size + inputs + inner + attention + 3 * shape.intermediate_size * width
+    norms = 2 * (shape.hidden_size * width + 4)
+    token = norms + inputs + inner + attention + 3 * shape.intermediate_size * width
     return tokens * token + (copies if dropout else 0)
 
 
 def _tail(shape: Shape, device: Device, tokens: int, learnt: int) -> float:
-    """The final norm's input and output; hidden states and their gradient at learnt positions."""
-    return shape.hidden_size * (tokens * (4 + device.width) + 2 * learnt * device.width)
+    """What the final norm keeps, and its output; hidden states and their gradient at learnt positions."""
+    return 2.0 * shape.hidden_size * (tokens + learnt) * device.width
 
 
 def _loss(shape: Shape, device: Device, learnt: int) -> float:
-    """A chunk of logits in float32, and once more while they are summed up."""
-    return 8.0 * min(learnt * shape.vocab_size, max(LOGITS, shape.vocab_size))
+    """A chunk of logits as it is computed and its softmax in float32; a CPU widens them in between."""
+    each = device.width + 4 + (4 if device.kind == "cpu" and device.width < 4 else 0)
+    return float(each * min(learnt * shape.vocab_size, max(LOGITS, shape.vocab_size)))
 
 
 def _unpacking(shape: Shape, weights: str, device: Device) -> float:

@@ -16,6 +16,7 @@ from finetune.model.allocator import keep_memory
 from finetune.model.attention import install
 from finetune.model.choice import fastest_dtype
 from finetune.model.packed import PackedLinear
+from finetune.model.rms_norm import fuse_norms
 from finetune.recipe import Recipe
 from finetune.training.collate import IGNORED, lay
 from finetune.training.loss import linear_cross_entropy
@@ -74,6 +75,7 @@ def _model(shape: Shape, recipe: Recipe, weights: str, recompute: bool) -> Any:
             for name, module in list(model.model.named_modules()):
                 if name.rpartition(".")[2] in products(shape):
                     model.model.set_submodule(name, _packed(module, shape.group_size, dtype))
+    fuse_norms(model)
     model.config.use_cache = False
     trained = add_lora(model, recipe.lora).train()
     if recompute:

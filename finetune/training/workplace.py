@@ -18,7 +18,7 @@ from data.errors import UserError
 from finetune.recipe import Recipe
 from finetune.staging import durable, sync
 from finetune.training import processes
-from finetune.training.checkpoint import PENDING, Checkpoint
+from finetune.training.checkpoint import PENDING, SEAL, Checkpoint
 
 _OWNER = "run.json"
 # May change between two sittings of a run: they say nothing about what is learnt.
@@ -41,6 +41,15 @@ class Workplace:
     @property
     def log(self) -> Path:
         return self.folder / "train.log"
+
+    @property
+    def has_work(self) -> bool:
+        """Is there a checkpoint to go on from?"""
+        return any(self.checkpoints.glob(f"*/{SEAL}"))
+
+    def clear(self) -> None:
+        for path in self.folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def own(self, **facts: Any) -> None:
         """Say whose run this is; UserError when it was another one before."""
@@ -135,16 +144,17 @@ def workplace(recipe: Recipe, restart: bool = False) -> Iterator[Workplace]:
             raise UserError(
                 f"another run is making {output} right now; wait for it, or stop it first."
             ) from None
-        if restart:
-            for path in folder.iterdir():
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
         place = Workplace(folder, output)
-        place.own(recipe=recipe.model_dump(mode="json", exclude=FREE))
-        yield place
+        if restart or not place.has_work:
+            place.clear()
+        try:
+            place.own(recipe=recipe.model_dump(mode="json", exclude=FREE))
+            yield place
+        except (UserError, SystemExit):
+            if not place.has_work:
+                shutil.rmtree(folder)
+            raise
     finally:
-        # An empty one says nothing to nobody.
-        if folder.is_dir() and not (folder / _OWNER).is_file() and not any(folder.iterdir()):
-            folder.rmdir()
         os.close(lock)
 
 

@@ -46,7 +46,7 @@ TALK = Conversation.model_validate(
 
 
 def conversations() -> list[Conversation]:
-    return [TALK, *(chat for split in sorted(SAMPLES.glob("*.jsonl")) for chat in list(read(split))[:25])]
+    return [TALK, *(chat for split in sorted(SAMPLES.glob("*[!s].jsonl")) for chat in list(read(split))[:25])]
 
 
 def targets(conversation: Conversation) -> list[int]:

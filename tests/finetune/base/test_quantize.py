@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoModelForCausalLM, AwqConfig
 
 from finetune.base.build import quantize_python
 from finetune.model import load_base
@@ -75,5 +76,9 @@ def test_our_unpacking_equals_gptqmodels(base: Path) -> None:
     ids = torch.randint(5, 49000, (1, 24), generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         ours = load_base(base, "dense", torch.float32)(input_ids=ids).logits
-        theirs = load_base(base, "packed")(input_ids=ids).logits
+        config = AwqConfig(bits=4, group_size=64, zero_point=True, backend="torch_awq")
+        gptqmodels = AutoModelForCausalLM.from_pretrained(
+            base, quantization_config=config, device_map="cpu", dtype=torch.float32
+        )
+        theirs = gptqmodels(input_ids=ids).logits
     assert float((ours - theirs).norm() / ours.norm()) < 2e-3

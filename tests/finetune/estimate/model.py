@@ -8,6 +8,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from finetune.base.catalogue import Shape
 from finetune.model import add_lora
 from finetune.model.attention import install
+from finetune.model.rms_norm import fuse_norms
 from finetune.recipe import Recipe
 
 
@@ -45,4 +46,5 @@ def trainable(shape: Shape, recipe: Recipe, dtype: torch.dtype, device: str = "c
     config = LlamaConfig(**shape.model_dump(exclude={"group_size"}), attn_implementation=install())
     with torch.device(device):
         base = LlamaForCausalLM(config).to(dtype).requires_grad_(False)
+    fuse_norms(base)
     return add_lora(base, recipe.lora).train()

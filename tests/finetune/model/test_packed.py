@@ -49,7 +49,7 @@ def test_every_awq_layer_stays_packed(packed: Any, base: Path) -> None:
     held = sum(b.nbytes for layer in layers for b in layer.buffers())
     assert held < 0.2 * sum(4 * layer.in_features * layer.out_features for layer in layers)
     assert dense_bytes(base, torch.float32) == 4 * sum(
-        p.numel() for p in load_base(base, "dense", torch.bfloat16).state_dict().values()
+        p.numel() for p in load_base(base, "dense", torch.bfloat16).parameters()
     )
 
 

@@ -5,9 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from data.manifest import AdapterManifest
+from finetune import recipe as recipes
+from finetune.training import checkpoint
+from finetune.training.workplace import FREE
 from tests.finetune import tiny_awq
 from tests.finetune.training.conftest import Bench
 
@@ -102,21 +104,17 @@ def test_an_output_that_exists_is_not_touched(bench: Bench) -> None:
 
 
 def begun(bench: Bench) -> Path:
-    """An unfinished run: its work is there, as after a kill."""
-    recipe = bench.recipe(train=TRAIN | {"checkpoints": {"steps": 1}})
+    """An unfinished run with a checkpoint, as after a kill."""
+    recipe = bench.recipe(train=TRAIN)
     assert bench.finetune("train", recipe).returncode == 0
     work = bench.folder / "run.unfinished"
-    work.mkdir()
+    checkpoint.seal(checkpoint.stage(work / "checkpoints", 3), 3, {})
     content = {
-        "recipe": yaml.safe_load(recipe.read_text()),
+        "recipe": recipes.load(recipe).model_dump(mode="json", exclude=FREE),
         "base": manifest(bench).base.fingerprint,
         "dataset": manifest(bench).dataset.digest,
     }
     shutil.rmtree(bench.folder / "run")
-    from finetune import recipe as recipes
-    from finetune.training.workplace import FREE
-
-    content["recipe"] = recipes.load(recipe).model_dump(mode="json", exclude=FREE)
     (work / "run.json").write_text(json.dumps(content))
     return recipe
 
