@@ -106,6 +106,7 @@ def _compared(path: Path, case: dict[str, Any]) -> dict[str, Any]:
         },
         "speed": {
             "estimated": round(statistics.mean(rates), 1),
+            "before_and_after": [round(rate, 1) for rate in rates],
             "measured": statistics.median(line["tokens_per_second"] for line in steps[2:]),
         },
         "parts": before["memory_bytes"],

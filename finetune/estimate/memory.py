@@ -1,8 +1,8 @@
 """Bytes that a training process holds at its peak, part by part.
 
 What a layer keeps for its backward pass is what autograd saves in transformers' Llama layer with the
-products and norms of `finetune.model`; the peak is where all layers have been gone through, and the loss or the last
-layer's gradient is computed.
+products and norms of `finetune.model`; the peak is where all layers have been gone through, and the loss or
+the last layer's gradient is computed.
 """
 
 from dataclasses import dataclass
@@ -26,12 +26,18 @@ IMPORTS = 0.8e9
 CONTEXT = 0.6e9
 """What CUDA takes for itself and for cuBLAS, which torch does not count."""
 
-SPLINTERS = 0.6
-"""On CPU, of what the heap holds: what is free in it, in pieces too small to be used again.
+HOLES = 2.0
+"""On CPU, for each byte that comes and goes: bytes that the heap holds free, in pieces that nothing fits.
 
-glibc before 2.38 cannot give an aligned block its old place back, and `finetune.model.allocator` keeps
-what is free. A third after the first pass, and 0.5 to 0.8 a few steps later (`bench/results/estimate.json`).
+glibc before 2.38 cannot give an aligned block its old place back, and `finetune.model.allocator` keeps what
+is free. Measured from 1.4 to 2.7, where all else of the heap was predicted to a few percent.
 """
+
+KERNEL = 0.58e6
+"""What oneDNN keeps of a product of one shape in bfloat16, on CPU (measured)."""
+
+_KERNELS = 1024  # oneDNN's own limit
+_PER_ROW, _PER_PASS = 4, 40  # products of a new shape for each new length: in attention, in everything else
 
 ROOM = 0.5
 """Of a device's free memory, what dense weights may take before `auto` means packed."""
@@ -75,11 +81,17 @@ def recomputes(recipe: Recipe, device: Device) -> bool:
 
 
 def memory(
-    shape: Shape, recipe: Recipe, device: Device, widest: tuple[int, int], fresh: bool = False
+    shape: Shape,
+    recipe: Recipe,
+    device: Device,
+    widest: tuple[int, int],
+    lengths: tuple[int, int] = (1, 1),
+    fresh: bool = False,
 ) -> Memory:
     """The peak over passes of at most `widest` (tokens, learnt ones).
 
-    `fresh`: the dense weights are not in the cache yet, and are made in this process first.
+    `lengths`: how many different ones rows have, and passes. `fresh`: the dense weights are not in the cache
+    yet, and are made in this process first.
     """
     tokens, learnt = widest
     weights = held(shape, recipe, device)
@@ -105,20 +117,26 @@ def memory(
         larger = max(ends, key=lambda name: ends[name])
         return Memory(parts | {larger: ends[larger]})
     parts |= ends
-    heap = sum(parts[name] for name in list(parts)[2:])
-    # Making the dense weights holds them twice for a moment; training then uses that room.
-    made = 2.0 * weight_bytes(shape, "dense", device.width) if fresh and weights == "dense" else 0.0
-    parts["heap in pieces"] = max(SPLINTERS * heap, made - heap)
+    if weights == "packed":  # the file's own wide numbers stay mapped beside their copy
+        parts["weights"] += 2 * other_numbers(shape)
+    if device.width < 4:
+        rows, passes = lengths
+        parts["compiled products"] = KERNEL * min(_KERNELS, _PER_ROW * rows + _PER_PASS * passes)
+    parts["heap in pieces"] = HOLES * sum(ends.values())
+    if fresh and weights == "dense":
+        # Making the dense weights holds them twice for a moment; training then uses that room.
+        heap = sum(parts[name] for name in list(parts)[2:])
+        parts["heap in pieces"] += max(0.0, 2 * weight_bytes(shape, "dense", device.width) - heap)
     return Memory(parts)
 
 
 def kept_in_layer(shape: Shape, recipe: Recipe, device: Device, tokens: int) -> float:
     """Bytes that autograd keeps of a layer for `tokens` tokens.
 
-    Both norms keep what they made and its scale. A LoRA product keeps x A' and its input, which q, k and v share,
-    and gate and up; a frozen product keeps nothing. Attention keeps queries, keys and values; SiLU keeps its
-    input, and the product behind it both sides. Dropout gives each LoRA product an input and a mask of its
-    own, and has the adapter's narrow copy kept.
+    Both norms keep what they made and its scale. A LoRA product keeps x A' and its input, which q, k and v
+    share, and gate and up; a frozen product keeps nothing. Attention keeps queries, keys and values; SiLU
+    keeps its input, and the product behind it both sides. Dropout gives each LoRA product an input and a mask
+    of its own, and has the adapter's narrow copy kept.
     """
     width, targets, dropout = device.width, set(recipe.lora.targets), recipe.lora.dropout > 0
     sizes = products(shape)

@@ -43,6 +43,12 @@ class Work:
         return self.each([sum(learnt for _, learnt in one) for one in self.passes])
 
     @property
+    def lengths(self) -> tuple[int, int]:
+        """How many different lengths the rows have, and the passes."""
+        passes = {sum(tokens for tokens, _ in one) for one in self.passes}
+        return len({tokens for one in self.passes for tokens, _ in one}), len(passes)
+
+    @property
     def widest(self) -> tuple[int, int]:
         """The most tokens of any pass, and the most learnt ones."""
         return (

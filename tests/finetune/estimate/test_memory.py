@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from finetune.estimate.devices import Device
-from finetune.estimate.memory import held, kept_in_layer, memory, weight_bytes
+from finetune.estimate.memory import KERNEL, held, kept_in_layer, memory, weight_bytes
 from finetune.estimate.shapes import adapter_numbers
 from finetune.training import loss
 from finetune.training.collate import lay
@@ -82,6 +82,25 @@ def test_logits_grow_up_to_a_chunk() -> None:
 
     assert logits(100) == 100 * 512 * 8
     assert logits(1 << 17) == logits(1 << 19) == 8 * loss.LOGITS
+
+
+def test_products_of_new_shapes_are_kept_up_to_onednns_limit() -> None:
+    def compiled(dtype: torch.dtype, rows: int, passes: int) -> float:
+        found = memory(shape(), recipe(), CPU[dtype], (64, 1), (rows, passes))
+        return found.parts.get("compiled products", 0.0)
+
+    assert compiled(torch.bfloat16, 10, 2) == 120 * KERNEL
+    assert compiled(torch.bfloat16, 1000, 32) == 1024 * KERNEL
+    assert compiled(torch.float32, 10, 2) == 0  # MKL compiles nothing
+
+
+def test_a_gpu_uses_one_place_twice() -> None:
+    gpu = Device("gpu", "cuda", 80e9, 2)
+    plain, wide = recipe(train={"gradient_checkpointing": False}), (4096, 4000)
+    parts = memory(shape(), plain, gpu, wide).parts
+    assert "a layer's products" not in parts
+    assert parts["logits"] == 4000 * 512 * 6
+    assert {"compiled products", "heap in pieces"}.isdisjoint(parts)
 
 
 def test_weights_are_packed_where_dense_ones_take_too_much() -> None:

@@ -49,6 +49,8 @@ def test_passes_are_those_of_the_trainer(micro: int, fill: int, pairs: bool) -> 
     assert [[[length for length, _ in one] for one in step] for step in found.shown] == expected
     every = [steps[number] for number in range(len(plan))]
     assert found.steps == len(plan) == 14
+    lengths = {length for step in expected for one in step for length in one}
+    assert found.lengths == (len(lengths), len({sum(one) for step in expected for one in step}))
     assert found.tokens == pytest.approx(sum(step.tokens for step in every) / len(every))
     assert found.learnt == pytest.approx(sum(step.learnt for step in every) / len(every))
     assert found.widest == (
