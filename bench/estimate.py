@@ -8,11 +8,13 @@ besides, or may not.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,12 +154,12 @@ def _checked(arguments: list[str], recipe: Path) -> None:
 
 
 def _size(folder: Path) -> int:
+    """Bytes of all files; what is pruned meanwhile does not count (`os.walk` passes over it)."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except FileNotFoundError:  # pruned just now
-            continue
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += (Path(parent) / name).stat().st_size
     return total
 
 

@@ -42,14 +42,17 @@ def recipe(output: Path) -> Recipe:
 def rows(stream: str) -> list[dict[str, Any]]:
     """`BATCH * STEPS` rows with `input_ids` and `labels`, in the order of training.
 
-    `samples`: conversations of data/samples, of mixed lengths, their answers learnt. `rows of 512`: their
-    tokens end to end, cut into full rows, every token learnt.
+    `samples`: conversations of data/samples, of mixed lengths, their answers learnt; the step with most
+    tokens comes first, so that no timed one is given fresh memory. `rows of 512`: their tokens end to end,
+    cut into full rows, every token learnt.
     """
     renderer = open_renderer(base_folder(BASE))
     found = [sample for chat in read(Path("data/samples/train.jsonl")) for sample in renderer.samples(chat)]
     if stream == "samples":
         plan = Plan(len(found), BATCH, STEPS, seed=0)
-        chosen = [found[place] for step in range(STEPS) for place in plan[step]]
+        steps = [[found[place] for place in plan[step]] for step in range(STEPS)]
+        first = max(steps, key=lambda step: sum(len(one.input_ids) for one in step))
+        chosen = first + [one for step in steps if step is not first for one in step]
         return [columns(Row(one.input_ids, one.completion_mask, "")) for one in chosen]
     tokens = list(chain.from_iterable(one.input_ids for one in found))
     full = [tokens[at * 512 : (at + 1) * 512] for at in range(BATCH * STEPS)]

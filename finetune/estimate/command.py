@@ -104,7 +104,7 @@ def estimated(
     planned = work(rows, recipe.train, micro, FILL[place.kind], exact=place.sheet is None)
     folder = None if config else _folder(recipe)
     fresh = _fresh(folder, place)
-    need = memory(shape, recipe, place, planned.widest, planned.lengths, fresh)
+    need = memory(shape, recipe, place, planned.widest, planned.lengths, fresh, planned.pairs)
     fits = need.total <= place.memory
     took = time_of(shape, recipe, place, planned) if fits or place.sheet else None
     disk = storage(

@@ -87,8 +87,10 @@ def memory(
     widest: tuple[int, int],
     lengths: tuple[int, int] = (1, 1),
     fresh: bool = False,
+    pairs: int = 0,
 ) -> Memory:
-    """The peak over passes of at most `widest` (tokens, learnt ones).
+    """The peak over passes of at most `widest` (tokens, learnt ones), with at most `pairs` kept weights of
+    attention a head.
 
     `lengths`: how many different ones rows have, and passes. `fresh`: the dense weights are not in the cache
     yet, and are made in this process first.
@@ -96,7 +98,7 @@ def memory(
     tokens, learnt = widest
     weights = held(shape, recipe, device)
     trained = adapter_numbers(shape, recipe.lora)
-    layer = kept_in_layer(shape, recipe, device, tokens)
+    layer = kept_in_layer(shape, recipe, device, tokens, pairs)
     recompute = recomputes(recipe, device)
     input_alone = tokens * shape.hidden_size * device.width
     # The last layer's gradients on their way down, and what is gone through again before them.
@@ -130,13 +132,13 @@ def memory(
     return Memory(parts)
 
 
-def kept_in_layer(shape: Shape, recipe: Recipe, device: Device, tokens: int) -> float:
-    """Bytes that autograd keeps of a layer for `tokens` tokens.
+def kept_in_layer(shape: Shape, recipe: Recipe, device: Device, tokens: int, pairs: int) -> float:
+    """Bytes that autograd keeps of a layer for `tokens` tokens with `pairs` kept weights of attention a head.
 
     Both norms keep what they made and its scale. A LoRA product keeps x A' and its input, which q, k and v
-    share, and gate and up; a frozen product keeps nothing. Attention keeps queries, keys and values; SiLU
-    keeps its input, and the product behind it both sides. Dropout gives each LoRA product an input and a mask
-    of its own, and has the adapter's narrow copy kept.
+    share, and gate and up; a frozen product keeps nothing. Attention keeps queries, keys and values, and on
+    CPU the weights of short rows; SiLU keeps its input, and the product behind it both sides. Dropout gives
+    each LoRA product an input and a mask of its own, and has the adapter's narrow copy kept.
     """
     width, targets, dropout = device.width, set(recipe.lora.targets), recipe.lora.dropout > 0
     sizes = products(shape)
@@ -156,7 +158,8 @@ def kept_in_layer(shape: Shape, recipe: Recipe, device: Device, tokens: int) -> 
     copies = adapter_numbers(shape, recipe.lora) / shape.num_hidden_layers * width if width < 4 else 0
     norms = 2 * (shape.hidden_size * width + 4)
     token = norms + inputs + inner + attention + 3 * shape.intermediate_size * width
-    return tokens * token + (copies if dropout else 0)
+    weights = pairs * shape.num_attention_heads * width if device.kind == "cpu" else 0
+    return tokens * token + weights + (copies if dropout else 0)
 
 
 def _tail(shape: Shape, device: Device, tokens: int, learnt: int) -> float:
@@ -165,8 +168,8 @@ def _tail(shape: Shape, device: Device, tokens: int, learnt: int) -> float:
 
 
 def _loss(shape: Shape, device: Device, learnt: int) -> float:
-    """A chunk of logits as it is computed and its softmax in float32; a CPU widens them in between."""
-    each = device.width + 4 + (4 if device.kind == "cpu" and device.width < 4 else 0)
+    """A chunk of logits and its softmax in float32, and the softmax in the width of the product after it."""
+    each = 8 + (device.width if device.width < 4 else 0)
     return float(each * min(learnt * shape.vocab_size, max(LOGITS, shape.vocab_size)))
 
 

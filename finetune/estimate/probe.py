@@ -1,5 +1,6 @@
-"""How long two layers of a base take here: random weights of its shape, rows as the trainer lays them."""
+"""How long a few layers of a base take here: random weights of its shape, rows as the trainer lays them."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 
 from finetune.base.catalogue import Shape
-from finetune.estimate.shapes import products
+from finetune.estimate.shapes import linear_numbers, products
 from finetune.estimate.work import Pass
 from finetune.model import add_lora
 from finetune.model.allocator import keep_memory
@@ -21,7 +22,9 @@ from finetune.recipe import Recipe
 from finetune.training.collate import IGNORED, lay
 from finetune.training.loss import linear_cross_entropy
 
-LAYERS = 2
+_FEWEST, _MOST = 2, 8
+_CACHE = 64e6
+"""Bytes; layers that a processor's cache holds all together are faster than those of a whole base."""
 
 _ROUNDS, _ENOUGH = 3, 8.0
 """Rounds that are counted, and the seconds after which there is no further one."""
@@ -29,12 +32,18 @@ _ROUNDS, _ENOUGH = 3, 8.0
 
 @dataclass(frozen=True)
 class Found:
-    """Seconds: of `layers` two layers and of `head` the output layer, over all passes; of `step` the
-    optimiser for two layers' adapter, once."""
+    """Seconds: `layers` of the timed layers and `head` of the output layer, over all passes; `step` of the
+    optimiser for the timed layers' adapter, once."""
 
     layers: float
     head: float
     step: float
+
+
+def layers_of(shape: Shape) -> int:
+    """How many layers are timed."""
+    enough = math.ceil(_CACHE * shape.num_hidden_layers / (2 * linear_numbers(shape)))
+    return min(shape.num_hidden_layers, max(_FEWEST, min(_MOST, enough)))
 
 
 def probe(shape: Shape, recipe: Recipe, passes: Sequence[Pass], weights: str, recompute: bool) -> Found:
@@ -60,14 +69,14 @@ def probe(shape: Shape, recipe: Recipe, passes: Sequence[Pass], weights: str, re
 
 
 def _model(shape: Shape, recipe: Recipe, weights: str, recompute: bool) -> Any:
-    """Two layers with an adapter on them, ready to train."""
+    """`layers_of` layers with an adapter on them, ready to train."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = fastest_dtype()
     numbers = shape.model_dump(exclude={"group_size", "num_hidden_layers", "tie_word_embeddings"})
     config = LlamaConfig(
-        **numbers, num_hidden_layers=LAYERS, tie_word_embeddings=True, attn_implementation=install()
+        **numbers, num_hidden_layers=layers_of(shape), tie_word_embeddings=True, attn_implementation=install()
     )
     with torch.device(device):
         model = LlamaForCausalLM(config).to(dtype).requires_grad_(False)

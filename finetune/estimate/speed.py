@@ -1,8 +1,9 @@
-"""Seconds of a run: operations over what a data sheet promises, or what two layers were measured to take."""
+"""Seconds of a run: operations over what a data sheet promises, or what a few layers took here."""
 
 from dataclasses import dataclass
 
 from finetune.base.catalogue import Shape
+from finetune.estimate import attention
 from finetune.estimate.devices import Device, Sheet
 from finetune.estimate.memory import held, packed_bytes, recomputes
 from finetune.estimate.shapes import adapter_numbers, linear_numbers
@@ -19,7 +20,6 @@ _TIMED = 2048
 _BUDGET = {"cpu": 1e11, "cuda": 1e14}
 """Operations of a layer that are timed: about a second."""
 
-_BLOCK = 256  # queries a block of finetune.model.attention
 _STEP_BYTES = 28  # a number of AdamW's: weight, gradient and two moments read, all but the gradient written
 
 
@@ -45,56 +45,51 @@ def operations(shape: Shape, recipe: Recipe, rows: Pass, recompute: bool) -> Ope
     """Of one pass over `rows`.
 
     With N numbers in the frozen products and P in the adapter a token costs 2 N + 2 P forward and 2 N + 4 P
-    backward: the frozen ones get no gradient. Attention is 2 products forward and 5 backward, of each query
-    with the keys before its block's end. The output layer sees learnt tokens only, forward and backward.
-    `recompute` adds a second forward, and `dpo` one without the adapter.
+    backward: the frozen ones get no gradient. Attention is 2 products forward and 4 backward, of each query
+    with the keys before its block's end, and one more where weights were not kept. The output layer
+    sees learnt tokens only, forward and backward. `recompute` adds a second forward, and `dpo` one without
+    the adapter.
     """
     tokens, learnt = sum(tokens for tokens, _ in rows), sum(learnt for _, learnt in rows)
     frozen, adapter = linear_numbers(shape), adapter_numbers(shape, recipe.lora)
     width = shape.num_attention_heads * shape.head_dim * shape.num_hidden_layers
-    product = 2.0 * width * sum(_pairs(length) for length, _ in rows)
+    product = 2.0 * width * sum(attention.computed(length) for length, _ in rows)
+    again = 2.0 * width * sum(attention.computed(length) - attention.kept(length) for length, _ in rows)
     head = 2.0 * shape.vocab_size * shape.hidden_size * learnt
     through = 2.0 * (frozen + adapter) * tokens + 2 * product
-    backward = (2.0 * frozen + 4.0 * adapter) * tokens + 5 * product + head
-    again = through if recompute else 0.0
+    backward = (2.0 * frozen + 4.0 * adapter) * tokens + 4 * product + again + head
+    second = through if recompute else 0.0
     reference = 2.0 * frozen * tokens + 2 * product + head if recipe.method == "dpo" else 0.0
     forward = through + head + reference
-    return Operations(forward, forward + backward + again)
-
-
-def _pairs(length: int) -> int:
-    """Query and key pairs of a row that are computed."""
-    return sum(
-        (min(start + _BLOCK, length) - start) * min(start + _BLOCK, length)
-        for start in range(0, length, _BLOCK)
-    )
+    return Operations(forward, forward + backward + second)
 
 
 def time_of(shape: Shape, recipe: Recipe, device: Device, work: Work) -> Time:
-    """Measured on two layers where `device` is this machine, and out of its data sheet elsewhere."""
+    """Measured on a few layers where `device` is this machine, and out of its data sheet elsewhere."""
     recompute = recomputes(recipe, device)
     costs = [operations(shape, recipe, one, recompute) for one in work.passes]
     if device.sheet is not None:
         rate, aside = UTILISATION * device.sheet.bf16_tflops * 1e12, _aside(shape, recipe, device, work)
         origin = f"assumed: {UTILISATION:.0%} of its {device.sheet.bf16_tflops:g} TFLOP/s"
     else:
-        rate, aside = _measured(shape, recipe, device, work)
-        origin = f"measured on two of {shape.num_hidden_layers} layers here: {rate / 1e9:.0f} GFLOP/s"
+        rate, aside, layers = _measured(shape, recipe, device, work)
+        origin = f"measured on {layers} of {shape.num_hidden_layers} layers here: {rate / 1e9:.0f} GFLOP/s"
     per_step = work.each([cost.total for cost in costs]) / rate + aside
     forward = sum(cost.forward for cost in costs) / sum(map(_tokens, work.passes))
     evaluation = work.evaluated * forward / rate
     return Time(work.steps * per_step + evaluation, per_step, work.tokens / per_step, origin)
 
 
-def _measured(shape: Shape, recipe: Recipe, device: Device, work: Work) -> tuple[float, float]:
-    """Operations a second of training here, and the optimiser's seconds a step."""
-    from finetune.estimate.probe import LAYERS, probe
+def _measured(shape: Shape, recipe: Recipe, device: Device, work: Work) -> tuple[float, float, int]:
+    """Operations a second of training here, the optimiser's seconds a step, the number of timed layers."""
+    from finetune.estimate.probe import layers_of, probe
 
-    recompute, times = recomputes(recipe, device), shape.num_hidden_layers / LAYERS
+    recompute, layers = recomputes(recipe, device), layers_of(shape)
+    times = shape.num_hidden_layers / layers
     few = _few(shape, device, work)
     found = probe(shape, recipe, few, held(shape, recipe, device), recompute)
     cost = sum(operations(shape, recipe, one, recompute).total for one in few)
-    return cost / (times * found.layers + found.head), times * found.step
+    return cost / (times * found.layers + found.head), times * found.step, layers
 
 
 def _few(shape: Shape, device: Device, work: Work) -> list[Pass]:

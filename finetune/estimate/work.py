@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from finetune.estimate.attention import kept
 from finetune.estimate.rows import Row, Rows
 from finetune.recipe import Training
 from finetune.training.plan import Plan, shares
@@ -47,6 +48,11 @@ class Work:
         """How many different lengths the rows have, and the passes."""
         passes = {sum(tokens for tokens, _ in one) for one in self.passes}
         return len({tokens for one in self.passes for tokens, _ in one}), len(passes)
+
+    @property
+    def pairs(self) -> int:
+        """The most weights of attention that a head keeps for a pass."""
+        return max(sum(kept(tokens) for tokens, _ in one) for one in self.passes)
 
     @property
     def widest(self) -> tuple[int, int]:

@@ -3,8 +3,8 @@
 import ctypes
 import sys
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
-_GIBIBYTE = 1 << 30
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # glibc, malloc.h
+_NEVER = -1
 
 
 def keep_memory() -> None:
@@ -17,5 +17,5 @@ def keep_memory() -> None:
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _GIBIBYTE)
-        mallopt(_M_TRIM_THRESHOLD, _GIBIBYTE)
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, _NEVER)

@@ -125,7 +125,7 @@ class _LoraLinear(torch.autograd.Function):
         for layer, whole, own, d_own, b in parts:
             grad, scale = whole.reshape(-1, whole.shape[-1]), _scale(layer)
             torch.mul(grad @ b.to(grad.dtype), scale, out=d_own)
-            d_ups.append((grad.t() @ own).to(b.dtype).mul_(scale))
+            d_ups.append((own.t() @ grad).t().to(b.dtype).mul_(scale))
             if ctx.needs_input_grad[0]:
                 weight = layer.get_base_layer().weight
                 d_x = grad @ weight if d_x is None else d_x.addmm_(grad, weight)

@@ -41,11 +41,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
         size = max(1, LOGITS // len(weight))
         for start in range(0, len(labels), size):
             chunk = slice(start, start + size)
-            likelihoods = torch.log_softmax(hidden[chunk] @ weight.t(), -1, dtype=torch.float32)
+            logits = (hidden[chunk] @ weight.t()).float()
+            probabilities = torch.softmax(logits, -1)
             own = labels[chunk, None]
-            losses[chunk] = -likelihoods.gather(1, own).squeeze(1)
+            # The largest probability is 1 over the sum of exp(logit - largest): no pass of exp of its own.
+            normaliser = logits.amax(-1) - probabilities.amax(-1).log_()
+            losses[chunk] = normaliser - logits.gather(1, own).squeeze(1)
             if slope is not None:
-                probabilities = likelihoods.exp_()
                 probabilities.scatter_add_(1, own, probabilities.new_full(own.shape, -1.0))
                 torch.mm(probabilities.to(weight.dtype), weight, out=slope[chunk])
         if slope is not None:

@@ -72,7 +72,7 @@ def test_it_answers_in_a_second_and_without_torch(tmp_path: Path) -> None:
 
 def test_this_machine_is_measured(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
-    config.write_text(json.dumps({"model_type": "llama", **shape(8).model_dump()}))
+    config.write_text(json.dumps({"model_type": "llama", **shape(9).model_dump()}))
     plain = recipe(train={"batch": 4})
     packed = plain.model_copy(update={"base": plain.base.model_copy(update={"weights": "packed"})})
     for one in (plain, packed, recipe("dpo", train={"batch": 4, "gradient_checkpointing": True})):
@@ -80,7 +80,7 @@ def test_this_machine_is_measured(tmp_path: Path) -> None:
         assert found.device.sheet is None
         assert found.time is not None
         assert found.time.tokens_per_second > 0
-        assert "measured on two of 8 layers here" in found.time.origin
+        assert "measured on 8 of 9 layers here" in found.time.origin
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from finetune.estimate.devices import Device, Sheet
+from finetune.estimate.probe import layers_of
 from finetune.estimate.rows import given
 from finetune.estimate.speed import UTILISATION, operations, time_of
 from finetune.estimate.work import work
@@ -76,6 +77,11 @@ def test_unpacking_takes_time_of_memory_in_each_pass() -> None:
         for micro in (2000, 500)
     )
     assert four == pytest.approx(4 * one)
+
+
+def test_so_many_layers_are_timed_that_no_cache_holds_them() -> None:
+    small, large = shape(30, hidden_size=576, intermediate_size=1536), shape(30, intermediate_size=400_000)
+    assert [layers_of(one) for one in (shape(1), shape(30), small, large)] == [1, 8, 8, 2]
 
 
 def test_evaluations_add_their_forward_passes() -> None:
