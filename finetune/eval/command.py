@@ -12,6 +12,7 @@ from finetune.eval import html, questions, report, runner, served
 from finetune.eval.endpoint import Endpoint
 from finetune.eval.journal import Journal
 from finetune.eval.suite import Suite, load
+from finetune.pages import write
 
 
 def evaluate(suite: Path, models: list[str], url: str, out: Path) -> EvalReport:
@@ -25,8 +26,8 @@ def evaluate(suite: Path, models: list[str], url: str, out: Path) -> EvalReport:
     chosen = load(suite)
     asked = questions.load(chosen)
     found = asyncio.run(_evaluate(chosen, asked, models, url, out / "answers.jsonl"))
-    report.write(out / "report.json", found.model_dump_json(indent=1) + "\n")
-    report.write(out / "report.html", html.render(found))
+    write(out / "report.json", found.model_dump_json(indent=1) + "\n")
+    write(out / "report.html", html.render(found))
     _print(found, out)
     return found
 

@@ -4,7 +4,6 @@ import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import TypeVar
 
 from data.report import Difference, EvalReport, Measure, Metric, Result, Sample, Served
@@ -53,14 +52,6 @@ def build(
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def write(path: Path, text: str) -> None:
-    """Whole or not at all: a reader never sees half a report."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(path.name + ".part")
-    staged.write_text(text, encoding="utf-8")
-    staged.replace(path)
 
 
 def _sample(question: Question, models: list[Served], replies: Replies) -> Sample:

@@ -1,6 +1,5 @@
 """`finetune export`: check everything first, then write the whole output or none of it."""
 
-import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +7,7 @@ from rich.console import Console
 from rich.filesize import decimal
 
 from data.errors import UserError
+from finetune.disk import need
 from finetune.leave.source import open_source
 from finetune.progress import steps
 from finetune.staging import staging
@@ -26,7 +26,7 @@ def leave(adapter: Path, to: Format, out: Path, base: str | None = None) -> None
 
         groups = merged.shards(source.shapes)
         needed, note = merged.size(source), merged.NOTE
-        _check_space(out, needed)
+        need(out.parent, needed, str(out), "give an --out on another disk")
         with staging(out) as stage, steps("merging", total=len(groups), console=console) as step:
             merged.write(source, groups, stage, step)
     else:
@@ -34,21 +34,10 @@ def leave(adapter: Path, to: Format, out: Path, base: str | None = None) -> None
 
         gguf_lora.check(source)
         needed, note = gguf_lora.size(source), gguf_lora.NOTE
-        _check_space(out, needed)
+        need(out.parent, needed, str(out), "give an --out on another disk")
         out.parent.mkdir(parents=True, exist_ok=True)
         with steps("writing", total=1, console=console) as step:
             step(out.name)
             gguf_lora.write(source, out, step)
     console.print(f"{source.manifest.name} written to {out}, {decimal(needed)}", highlight=False)
     console.print(note, highlight=False)
-
-
-def _check_space(out: Path, needed: int) -> None:
-    """UserError unless the disk of `out` has room for `needed` bytes."""
-    there = next(folder for folder in out.absolute().parents if folder.exists())
-    free = shutil.disk_usage(there).free
-    if free < needed:
-        raise UserError(
-            f"{out} needs {decimal(needed)}, and {there} has {decimal(free)} free; make room, or give an"
-            " --out on another disk."
-        )

@@ -1,7 +1,7 @@
 """The committed preferences: chosen answers are right, rejected ones wrong in the way that is said."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
@@ -14,6 +14,7 @@ from data.generate import rejected
 from data.generate.__main__ import SAMPLES
 from data.preference import Preference, problems
 from tests.data.test_generator import skeleton
+from tests.data.test_samples import spoken
 
 TRAIN = [record.taken() for record in scan(SAMPLES / "preferences.jsonl")]
 HELDOUT = [record.taken() for record in scan(SAMPLES / "heldout_preferences.jsonl")]
@@ -50,14 +51,6 @@ def test_chosen_answers_are_valid_calls_or_short_words() -> None:
             jsonschema.validate(arguments, {**schemas[name], "additionalProperties": False})
         assert bool(row.chosen.tool_calls) != bool(row.chosen.content), row.id
         assert len(text_of(row.chosen.content).split()) <= 40, row.id
-
-
-def spoken(value: Any) -> Iterator[str]:
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from spoken(item)
-    elif not isinstance(value, bool):
-        yield str(value)
 
 
 def test_chosen_values_stand_in_the_request() -> None:

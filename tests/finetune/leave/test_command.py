@@ -67,7 +67,7 @@ def test_a_base_that_is_not_here(home: Home, tmp_path: Path) -> None:
 @pytest.mark.parametrize("to", ["merged", "gguf-lora"])
 def test_too_little_room(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: Any) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=12_000))
-    with pytest.raises(UserError, match=r"needs [\d.]+ [kM]B, and .* has 12.0 kB free"):
+    with pytest.raises(UserError, match=r"needs [\d.]+ [kM]B of disk, and .* has 12.0 kB free"):
         leave(home.adapter("plain"), to, tmp_path / "new" / "out")
     assert list(tmp_path.iterdir()) == []
 
