@@ -79,7 +79,7 @@ clean: ## remove the environment and caches of this checkout; bases and registry
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
 ##@ Measure
-.PHONY: bench-train bench-train-gpu bench-estimate bench-render bench-validate
+.PHONY: bench-train bench-train-gpu bench-estimate bench-render bench-validate bench-registry
 bench-train: $(STAMP) base ## this trainer beside plain TRL and PEFT: tokens per second, memory, loss
 	@$(BIN)/python -m bench.train $(ARGS)
 
@@ -95,8 +95,11 @@ bench-render: $(STAMP) base ## tokens per second of rendering, beside plain appl
 bench-validate: $(STAMP) base ## time finetune validate on 100 000 conversations, beside plain apply_chat_template
 	@$(BIN)/python -m bench.validate $(ARGS)
 
+bench-registry: $(DEV) $(SYSTEM) ## uploads, names, lists, moves and size of a registry of 10 000 adapters
+	@$(BIN)/python -m bench.registry $(ARGS)
+
 ##@ Check
-.PHONY: check test test-slow format
+.PHONY: check test test-slow fuzz format
 check: $(DEV) ## lint, format, strict types, layering, help text and README (seconds)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
@@ -108,6 +111,9 @@ test: $(DEV) $(SYSTEM) check base ## all tests, with the real vLLM, AutoAWQ and 
 
 test-slow: $(DEV) $(SYSTEM) base ## the same with larger numbers
 	@$(BIN)/python -m pytest -m "slow" $(ARGS)
+
+fuzz: $(DEV) ## 10 000 hostile adapters at a real server, others each time (ARGS="--seed 7" for the same again)
+	@$(BIN)/python -m bench.fuzz $(ARGS)
 
 format: $(DEV) ## format the sources
 	@$(BIN)/ruff format $(SOURCES)

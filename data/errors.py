@@ -7,3 +7,8 @@ class UserError(Exception):
     The command lines print it without a traceback and exit with code 2; the server turns it into
     OpenAI's error object. Several mistakes may be said at once, one a line.
     """
+
+
+def shown(text: str, most: int = 100) -> str:
+    """A stranger's text as a message may hold it: one line, nothing that a terminal obeys, not long."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:most])

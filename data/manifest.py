@@ -1,15 +1,32 @@
 """What a base and an adapter say of themselves: the versioned JSON that trainer and server share."""
 
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from data import digest
-from data.errors import UserError
+from data.errors import UserError, shown
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "manifest.json")
 """The files that make an adapter; nothing else is needed to serve it."""
+
+OPTIONAL_FILES = ("README.md", "probes.json", "report.json")
+"""Files that may come with an adapter: for people, for the parity check, for the gate."""
+
+
+def _one_line(text: str) -> str:
+    if any(sign in _TURNS or unicodedata.category(sign) in ("Cc", "Zl", "Zp") for sign in text):
+        raise ValueError("it holds a control character")
+    return text
+
+
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of text, so that it reads as other than it is."""
+
+Line = Annotated[str, Field(max_length=1024), AfterValidator(_one_line)]
+"""Text that pages and terminals show."""
 
 
 class _Shape(BaseModel):
@@ -51,21 +68,21 @@ class BaseManifest(_Shape):
 
 
 class FileEntry(_Shape):
-    sha256: str
-    size: int = Field(ge=0)
+    sha256: Line
+    size: int = Field(ge=0, le=2**50)
 
 
 class AdapterBase(_Shape):
-    name: str
-    fingerprint: str
+    name: Line
+    fingerprint: Line
 
 
 class SourceEntry(_Shape):
     """What one source of the recipe gave: conversations read, held out, and used (repeats count)."""
 
-    path: str
+    path: Line
     weight: float = 1.0
-    format: str | None = None
+    format: Line | None = None
     read: int | None = None
     held_out: int | None = None
     used: int | None = None
@@ -89,7 +106,7 @@ def _named(value: Any) -> Any:
 class DatasetEntry(_Shape):
     """`conversations` were read for training, held-out ones not among them, before any weight."""
 
-    digest: str
+    digest: Line
     sources: list[Annotated[SourceEntry, BeforeValidator(_named)]]
     mix_seed: int = 0
     heldout: HeldOutEntry | None = None
@@ -97,31 +114,31 @@ class DatasetEntry(_Shape):
     targets: int
     tokens: int
     learnt_tokens: int
-    dropped: dict[str, int] = {}
+    dropped: dict[Line, int] = {}
 
 
 class AdapterManifest(_Shape):
     """`manifest.json` of an adapter: where it comes from, and the digests of its files."""
 
     schema_version: Literal[1] = 1
-    name: str
+    name: Line
     base: AdapterBase
     renderer: RendererId
     dataset: DatasetEntry
     recipe: dict[str, Any]
-    recipe_digest: str
-    training: dict[str, Any]
+    recipe_digest: Line
+    training: dict[Line, Any]
     """Steps, tokens, seconds, losses: numbers for people, never read by the server."""
-    code: dict[str, str]
+    code: dict[Line, Line]
     """Version, commit and package versions."""
-    created: str
+    created: Line
     files: dict[str, FileEntry]
     """Entries for `adapter_config.json` and `adapter_model.safetensors`."""
 
 
 def adapter_digest(file_digests: dict[str, str]) -> str:
-    """The digest that names a version: over the digests of all of `ADAPTER_FILES`."""
-    return digest.of_json({name: file_digests[name] for name in ADAPTER_FILES})
+    """The digest that names a version: over the digests of all of its files, by name."""
+    return digest.of_json(file_digests)
 
 
 def read_base(folder: Path) -> BaseManifest:
@@ -139,5 +156,5 @@ def read_base(folder: Path) -> BaseManifest:
 def first_error(error: ValidationError) -> str:
     """A pydantic error's first mistake as `where: what`."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = shown(".".join(str(part) for part in first["loc"]))
     return f"{where}: {first['msg']}" if where else first["msg"]

@@ -1,23 +1,114 @@
 """The server as a value: routes over a registry and an engine, nothing started by making it."""
 
-from fastapi import FastAPI
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from data.errors import UserError
 from serve import errors
 from serve.engine.protocol import Engine
 from serve.lifecycle import Lifecycle
+from serve.limits import BodyLimit
 from serve.registry.registry import Registry
-from serve.routes import adapters, chat, models
+from serve.routes import adapters, aliases, chat, document, keys, models, upkeep, uploads
 from serve.settings import Settings
+
+LOOK_SECONDS = 0.5
+"""How often the server looks at what others of its registry changed, so that no request has to."""
+
+TELL_SECONDS = 5
+"""How often it tells the registry that it lives, and what its engine holds."""
+
+log = logging.getLogger(__name__)
+
+
+class ErrorDetail(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """OpenAI's error object."""
+
+    error: ErrorDetail
+
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorBody, "description": "The request cannot be answered as it is."},
+    "5XX": {"model": ErrorBody, "description": "The server cannot answer now."},
+}
 
 
 def create_app(settings: Settings, registry: Registry, engine: Engine, lifecycle: Lifecycle) -> FastAPI:
-    """Only the routes that are listed here exist."""
-    app = FastAPI(title="Enxerto", docs_url=None, redoc_url=None)
+    """Only the routes that are listed here exist; each but /health asks for an API key."""
+    app = FastAPI(
+        title="Enxerto", docs_url=None, redoc_url=None, openapi_url=None, responses=_ERRORS, lifespan=_watched
+    )
     app.state.settings = settings
     app.state.registry = registry
     app.state.engine = engine
     app.state.lifecycle = lifecycle
-    for resource in (chat, models, adapters):
+    for resource in (chat, models, adapters, aliases, uploads, keys, upkeep, document):
         app.include_router(resource.router)
+    app.add_middleware(BodyLimit, limit=settings.body_limit, stall=settings.stall_seconds)
     errors.install(app)
     return app
+
+
+@asynccontextmanager
+async def _watched(app: FastAPI) -> AsyncIterator[None]:
+    """While the server runs: see what other servers change, and tell them what this one holds."""
+    task = asyncio.create_task(_watch(app))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _watch(app: FastAPI) -> None:
+    registry, identity = app.state.registry, secrets.token_hex(8)
+    told = float("-inf")
+    clock = asyncio.get_running_loop().time
+    try:
+        while True:
+            try:
+                await asyncio.to_thread(registry.look)
+                await _keep_pinned(app)
+                if clock() - told > TELL_SECONDS:
+                    told = clock()
+                    await _tell(app, identity)
+            except Exception:  # a look that fails must not be the last one
+                log.exception("could not look at the registry")
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        with suppress(UserError):
+            registry.storage.servers.gone(identity)
+
+
+async def _keep_pinned(app: FastAPI) -> None:
+    """Load what was pinned, on whichever server, and hold it."""
+    lifecycle = app.state.lifecycle
+    try:
+        pinned = await asyncio.to_thread(app.state.registry.pinned)
+        for version in lifecycle.keep(pinned):
+            await lifecycle.ensure_ready(version)
+    except UserError as error:
+        log.warning("a pinned version is not loaded: %s", error)
+
+
+async def _tell(app: FastAPI, identity: str) -> None:
+    servers, loaded = app.state.registry.storage.servers, app.state.lifecycle.loaded()
+    try:
+        await asyncio.to_thread(servers.alive, identity, app.state.settings.url, loaded)
+    except UserError as error:
+        log.warning("could not tell the registry what is loaded: %s", error)

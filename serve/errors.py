@@ -1,5 +1,6 @@
 """How mistakes leave the server: always OpenAI's error object, with a `code` that stays."""
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -9,8 +10,22 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from data.errors import UserError
-from serve.registry.records import AliasMoved, NotServable, UnknownAdapter, UnknownUpload, UploadBusy
+from data.errors import UserError, shown
+from serve.registry.records import (
+    AliasMoved,
+    DamagedBlob,
+    InUse,
+    MissingBlob,
+    NotServable,
+    OffsetMoved,
+    StorageBusy,
+    StorageFull,
+    UnknownAdapter,
+    UnknownKey,
+    UnknownUpload,
+    UploadBusy,
+    UploadIncomplete,
+)
 
 _ANSWERS: dict[type[UserError], tuple[int, str]] = {
     UnknownAdapter: (404, "model_not_found"),
@@ -18,9 +33,23 @@ _ANSWERS: dict[type[UserError], tuple[int, str]] = {
     NotServable: (409, "adapter_not_servable"),
     UnknownUpload: (404, "upload_not_found"),
     UploadBusy: (409, "upload_busy"),
+    UploadIncomplete: (409, "upload_incomplete"),
+    OffsetMoved: (409, "upload_offset"),
+    InUse: (409, "version_in_use"),
+    UnknownKey: (404, "key_not_found"),
+    MissingBlob: (410, "bytes_gone"),
+    DamagedBlob: (500, "bytes_damaged"),
+    StorageBusy: (503, "storage_busy"),
+    StorageFull: (507, "storage_full"),
     UserError: (400, "invalid_request"),
 }
 """Status and code of the errors that know nothing of HTTP; the first class that fits answers."""
+
+
+RETRY_SECONDS = 2
+"""What `Retry-After` says where the same request may succeed in a moment."""
+
+log = logging.getLogger(__name__)
 
 
 class ApiError(UserError):
@@ -33,8 +62,10 @@ class ApiError(UserError):
         code: str = "invalid_request",
         param: str | None = None,
         type: str = "invalid_request_error",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
+        self.headers = headers
         self.status = status
         self.code = code
         self.param = param
@@ -48,6 +79,7 @@ class ApiError(UserError):
 def install(app: FastAPI) -> None:
     """Give the app one answer for each kind of exception, so that no handler needs a try."""
     app.add_exception_handler(UserError, _user_error)
+    app.add_exception_handler(OSError, _disk)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _no_such_route)
     app.add_exception_handler(ClientDisconnect, _gone)
@@ -60,8 +92,11 @@ def answer(error: UserError, headers: Mapping[str, str] | None = None) -> JSONRe
         known = error
     else:
         status, code = next(entry for kind, entry in _ANSWERS.items() if isinstance(error, kind))
-        known = ApiError(str(error), status, code)
-    return JSONResponse(known.body(), known.status, headers=headers)
+        kind = "server_error" if status >= 500 else "invalid_request_error"
+        known = ApiError(str(error), status, code, type=kind)
+    retry = {"retry-after": str(RETRY_SECONDS)} if known.status in (429, 503) else {}
+    own = {**retry, **(known.headers or {}), **(headers or {})}
+    return JSONResponse(known.body(), known.status, headers=own)
 
 
 async def _user_error(_: Request, error: Exception) -> JSONResponse:
@@ -69,11 +104,20 @@ async def _user_error(_: Request, error: Exception) -> JSONResponse:
     return answer(error)
 
 
+async def _disk(request: Request, error: Exception) -> JSONResponse:
+    """A full disk is said as such; any other OSError is this server's fault, and goes to the log."""
+    assert isinstance(error, OSError)
+    if full := StorageFull.of(error):
+        return answer(full)
+    log.error("%s %s failed", request.method, shown(request.url.path), exc_info=error)
+    return await _unexpected(request, error)
+
+
 async def _malformed(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    # The first part says body, path or query: no part of the name that a client wrote.
-    param = ".".join(str(part) for part in first["loc"][1:])
+    # The first part says body, path or query. Among the others are keys that a client made up.
+    param = shown(".".join(str(part) for part in first["loc"][1:]))
     message = f"{param or 'The request'}: {first['msg']}."
     return answer(ApiError(message, code="invalid_request", param=param or None))
 
@@ -82,9 +126,10 @@ async def _no_such_route(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     phrase = HTTPStatus(error.status_code).phrase
-    message = f"{phrase}: {request.method} {request.url.path} is no route of this server; see /openapi.json."
+    path = shown(request.url.path)
+    message = f"{phrase}: {request.method} {path} is no route of this server; see /openapi.json."
     if error.status_code not in (404, 405):
-        message = str(error.detail)
+        message = f"{error.detail}."
     return answer(ApiError(message, status=error.status_code, code=code), error.headers)
 
 

@@ -11,15 +11,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 from rich.console import Console
 
 from data.errors import UserError
-from data.home import base_folder, home, registry_folder
+from data.home import base_folder, home, key_file, registry_folder
 from data.limits import LORA_RANKS
 from data.manifest import read_base
 from serve.settings import Settings, ToolStrictLevel
+
+if TYPE_CHECKING:
+    from serve.registry.keys import Keys
+    from serve.registry.storage import Storage
 
 
 def up(
@@ -30,6 +35,9 @@ def up(
     max_lora_rank: int = Settings.max_lora_rank,
     max_model_len: int | None = None,
     tool_strict_level: ToolStrictLevel = Settings.tool_strict_level,
+    registry: Path | None = None,
+    database: str | None = None,
+    blobs: str | None = None,
 ) -> None:
     """Serve `base` (a built base's name, or a folder with a base.json) until Ctrl-C or SIGTERM."""
     if max_lora_rank not in LORA_RANKS:
@@ -49,11 +57,29 @@ def up(
         max_model_len=max_model_len,
         tool_strict_level=tool_strict_level,
     )
-    with _listener(host, port) as listener, _log_file(port) as (log, terminal):
-        asyncio.run(_serve(settings, listener, log, terminal))
+    with _listener(host, port) as listener:
+        from serve.registry.storage import Storage  # SQLAlchemy, and only once the arguments are right
+
+        storage = Storage(registry or registry_folder(), database, blobs)
+        own_key(storage.keys)
+        with _log_file(port) as (log, terminal):
+            asyncio.run(_serve(settings, storage, listener, log, terminal))
 
 
-async def _serve(settings: Settings, listener: socket.socket, log: Path, terminal: Console) -> None:
+def own_key(keys: "Keys") -> None:
+    """Where there is no key at all, make one for everything, that this user's commands find by themselves."""
+    if keys.all():
+        return
+    secret = keys.create("local", ["admin"])
+    key_file().parent.mkdir(parents=True, exist_ok=True)
+    key_file().unlink(missing_ok=True)
+    with os.fdopen(os.open(key_file(), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secret + "\n")
+
+
+async def _serve(
+    settings: Settings, storage: "Storage", listener: socket.socket, log: Path, terminal: Console
+) -> None:
     # Until the server runs, Ctrl-C ends this process on the spot, as SIGTERM does, and the engine follows:
     # vLLM waits for its engine in a call that would let no handler of Python's run.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -63,16 +89,17 @@ async def _serve(settings: Settings, listener: socket.socket, log: Path, termina
     # Heavy, and only now: a mistake in the arguments was said long before.
     from serve.app import create_app
     from serve.engine.vllm import VllmEngine
+    from serve.heads import BoundedHttp
     from serve.lifecycle import Lifecycle
     from serve.registry.registry import Registry
 
     engine = VllmEngine(settings)
-    lifecycle = Lifecycle(engine)
+    registry = Registry(storage, settings.base, settings.max_lora_rank)
+    lifecycle = Lifecycle(engine, registry.make_ready)
     try:
         await engine.start()
-        registry = Registry(registry_folder(), settings.base, settings.max_lora_rank)
         app = create_app(settings, registry, engine, lifecycle)
-        server = _Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=30))
+        server = _Server(uvicorn.Config(app, http=BoundedHttp, log_config=None, timeout_graceful_shutdown=30))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, server.stop)
         terminal.print(f"engine ready in {time.monotonic() - began:.0f} s")
@@ -86,6 +113,7 @@ async def _serve(settings: Settings, listener: socket.socket, log: Path, termina
         terminal.print("stopping")
         await lifecycle.close()
         await engine.close()
+        registry.close()
 
 
 class _Server(uvicorn.Server):
@@ -140,4 +168,7 @@ def _log_file(port: int) -> Iterator[tuple[Path, Console]]:
 
 def _example(settings: Settings) -> str:
     question = f'{{"model": "{settings.base.name}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
-    return f"  curl {settings.url}/v1/chat/completions -H 'content-type: application/json' -d '{question}'"
+    key = f'-H "authorization: Bearer $(cat {key_file()})"'
+    return (
+        f"  curl {settings.url}/v1/chat/completions {key} -H 'content-type: application/json' -d '{question}'"
+    )

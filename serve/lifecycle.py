@@ -7,17 +7,15 @@ holds one. At most one version is on its way in or out at a time, since a load m
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from data import digest
 from data.errors import UserError
-from data.manifest import ADAPTER_FILES, adapter_digest
 from serve.engine.protocol import Engine, served_name
 from serve.errors import ApiError
-from serve.registry.records import Version
+from serve.registry.records import StorageBusy, StorageFull, Version
 
 
 class State(StrEnum):
@@ -36,6 +34,7 @@ class _Adapter:
     reason: str | None = None
     leases: int = 0
     last_used: int = 0
+    kept: bool = False
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     arrival: asyncio.Task[None] | None = None
@@ -44,8 +43,10 @@ class _Adapter:
 class Lifecycle:
     """Brings versions into an engine's slots and out again, and lends them to requests."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, make_ready: Callable[[Version], None] = lambda version: None) -> None:
+        """`make_ready` has a version's files on this machine and whole, or raises why that cannot be."""
         self._engine = engine
+        self._make_ready = make_ready
         self._adapters: dict[str, _Adapter] = {}
         self._one_at_a_time = asyncio.Lock()
         self._clock = itertools.count(1)
@@ -53,6 +54,10 @@ class Lifecycle:
     def state_of(self, version: Version) -> State:
         adapter = self._adapters.get(served_name(version))
         return adapter.state if adapter else State.STORED
+
+    def loaded(self) -> list[str]:
+        """What is in the engine, as `name@number`."""
+        return sorted(one.version.reference for one in self._adapters.values() if one.state is State.READY)
 
     def reason_of(self, version: Version) -> str | None:
         """Why the version failed, where it did."""
@@ -79,6 +84,14 @@ class Lifecycle:
             yield
         finally:
             self._give_back(adapter)
+
+    def keep(self, versions: Sequence[Version]) -> list[Version]:
+        """Have these, and no others, stay in their slots when another needs one; returns the new ones."""
+        kept = {served_name(version) for version in versions}
+        new = [version for version in versions if not self._adapter(version).kept]
+        for name, adapter in self._adapters.items():
+            adapter.kept = name in kept
+        return new
 
     async def unload(self, version: Version) -> None:
         """Let the requests in flight finish, then take the version out of the engine."""
@@ -126,18 +139,22 @@ class Lifecycle:
         async with self._one_at_a_time:
             try:
                 await self._load(adapter)
+            except (StorageBusy, StorageFull) as error:
+                # Nothing is wrong with the version: it is tried again when it is asked for again.
+                adapter.state = State.STORED
+                self._call(adapter, error)
             except Exception as error:
                 known = error if isinstance(error, UserError) else None
                 adapter.state, adapter.reason = State.FAILED, str(known or f"{type(error).__name__}: {error}")
-                self._call(adapter, failed=True)
+                self._call(adapter, self._failed(adapter))
             else:
                 # Those who waited get their lease here, in the step that makes it ready: nothing can
                 # take it out again between its arrival and their waking up.
-                self._call(adapter, failed=False)
+                self._call(adapter)
 
     async def _load(self, adapter: _Adapter) -> None:
         adapter.state = State.VERIFYING
-        await asyncio.to_thread(_verify, adapter.version)
+        await asyncio.to_thread(self._make_ready, adapter.version)
         await self._make_room()
         adapter.state = State.LOADING
         await self._engine.add(adapter.version)
@@ -149,8 +166,15 @@ class Lifecycle:
         A busy one is drained too, so that an adapter in steady use cannot keep another out for ever.
         """
         resident = [one for one in self._adapters.values() if one.state is State.READY]
-        if len(resident) >= self._engine.slots:
-            await self._take_out(min(resident, key=lambda one: (one.leases > 0, one.last_used)))
+        if len(resident) < self._engine.slots:
+            return
+        movable = [one for one in resident if not one.kept]
+        if not movable:
+            raise UserError(
+                f"all {self._engine.slots} slots hold pinned versions; unpin one with `serve pin --off`, or "
+                "start the server with a higher --max-loras."
+            )
+        await self._take_out(min(movable, key=lambda one: (one.leases > 0, one.last_used)))
 
     async def _take_out(self, adapter: _Adapter) -> None:
         adapter.state = State.DRAINING
@@ -164,13 +188,13 @@ class Lifecycle:
         else:
             adapter.state = State.STORED
 
-    def _call(self, adapter: _Adapter, *, failed: bool) -> None:
+    def _call(self, adapter: _Adapter, error: UserError | None = None) -> None:
         waiting, adapter.waiting = adapter.waiting, []
         for turn in waiting:
             if turn.done():
                 continue
-            if failed:
-                turn.set_exception(self._failed(adapter))
+            if error:
+                turn.set_exception(error)
             else:
                 self._lend(adapter)
                 turn.set_result(None)
@@ -185,11 +209,3 @@ class Lifecycle:
             param="model",
             type="server_error",
         )
-
-
-def _verify(version: Version) -> None:
-    """The files are the ones that the digest names. It also brings them into the page cache, because the
-    engine reads them inside its step, where every stream waits."""
-    found = adapter_digest({name: digest.of_file(version.folder / name) for name in ADAPTER_FILES})
-    if found != version.digest:
-        raise UserError(f"its files have digest {found}, not {version.digest}; push it again.")

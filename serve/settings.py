@@ -32,7 +32,9 @@ class Settings:
     max_model_len: int | None = None
     tool_strict_level: ToolStrictLevel = "parameter"
     body_limit: int = 4 * 2**20
-    """Bytes of a chat request."""
+    """Bytes of a chat request at most."""
+    stall_seconds: float = 20
+    """How long a file on its way may stand still."""
 
     @property
     def url(self) -> str:

@@ -33,6 +33,12 @@ class Server:
     base: BaseManifest
     folder: Path
     log: Path
+    key: str
+    """The API key that it made for its own user."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"}
 
 
 @pytest.fixture(scope="session")
@@ -55,11 +61,15 @@ def server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     command = [sys.executable, "-m", "serve", "up", "--port", str(port), "--max-loras", str(MAX_LORAS)]
     command += ["--max-model-len", "2048"]
     process = subprocess.Popen(command, env=os.environ | {"ENXERTO_HOME": str(home)})
-    running = Server(f"http://127.0.0.1:{port}", read_base(base), base, home / "logs" / f"serve-{port}.log")
+    url, log = f"http://127.0.0.1:{port}", home / "logs" / f"serve-{port}.log"
     try:
-        _wait_until_ready(process, running)
-        yield running
+        _wait_until_ready(process, url, log)
+        key = (home / "key").read_text().strip()
+        # What the commands send, here as on a user's own machine.
+        os.environ["ENXERTO_API_KEY"] = key
+        yield Server(url, read_base(base), base, log, key)
     finally:
+        os.environ.pop("ENXERTO_API_KEY", None)
         process.send_signal(signal.SIGTERM)
         try:
             assert process.wait(timeout=60) == 0, "the server did not stop cleanly"
@@ -67,13 +77,13 @@ def server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
             process.kill()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], server: Server) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:
-            if httpx.get(f"{server.url}/health").status_code == 200:
+            if httpx.get(f"{url}/health").status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.5)
-    log = server.log.read_text() if server.log.is_file() else "it wrote no log"
-    pytest.fail(f"the server did not start (exit code {process.poll()}); its log ends:\n{log[-4000:]}")
+    told = log.read_text() if log.is_file() else "it wrote no log"
+    pytest.fail(f"the server did not start (exit code {process.poll()}); its log ends:\n{told[-4000:]}")

@@ -7,6 +7,7 @@ import httpx
 import stamina
 
 from data.errors import UserError
+from data.home import api_key
 
 ATTEMPTS = 6
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -27,8 +28,10 @@ class Endpoint:
     def __init__(self, url: str, timeout_s: float, connections: int = 8, patience_s: float = 60) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
         self._patience = patience_s
+        key = api_key(self.url)
         self._client = httpx.AsyncClient(
             base_url=self.url,
+            headers={"authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(timeout_s, connect=10),
             limits=httpx.Limits(max_connections=connections),
         )

@@ -18,6 +18,9 @@ from serve.registry import strict_json
 MAX_HEADER_BYTES = 8 * 2**20
 MAX_TENSORS = 20_000
 MAX_DIMENSIONS = 4
+MAX_VALUES = 12 * MAX_TENSORS
+"""A tensor's entry has ten at most."""
+
 ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1}
 
 _NAME = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+){0,31}")
@@ -49,9 +52,10 @@ def read(path: Path) -> dict[str, Tensor]:
             )
         data = file.read(length)
     try:
+        # As it says in the format, and so that it can be nothing but an object.
         if not data.startswith(b"{"):
             raise ValueError("its header does not begin with a brace")
-        return _tensors(strict_json.parse(data), 8 + length, size)
+        return _tensors(strict_json.parse(data, MAX_VALUES), 8 + length, size)
     except ValueError as error:
         raise _no_safetensors(path, str(error)) from None
 
@@ -62,10 +66,8 @@ def _no_safetensors(path: Path, why: str) -> UserError:
     )
 
 
-def _tensors(entries: Any, first: int, size: int) -> dict[str, Tensor]:
+def _tensors(entries: dict[str, Any], first: int, size: int) -> dict[str, Tensor]:
     """Tensors of a parsed header, whose bytes must fill the file from `first` to `size` without a gap."""
-    if not isinstance(entries, dict):
-        raise ValueError("its header is not an object")
     notes = entries.pop("__metadata__", {})
     if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
         raise ValueError("its __metadata__ is not an object of strings")
@@ -83,7 +85,7 @@ def _tensors(entries: Any, first: int, size: int) -> dict[str, Tensor]:
 
 
 def _tensor(name: str, entry: Any, first: int) -> Tensor:
-    if _NAME.fullmatch(name) is None or len(name) > 256:
+    if len(name) > 256 or _NAME.fullmatch(name) is None:
         raise ValueError(f"{name[:100]!r} is no tensor name")
     match entry:
         case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [start, end]} if len(entry) == 3:

@@ -1,5 +1,6 @@
 """`adapter_config.json` as this server allows it: plain LoRA, nothing that changes the base or runs code."""
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -44,7 +45,8 @@ class LoraConfig(BaseModel):
     base_model_name_or_path: str | None = None
     revision: str | None = None
     peft_version: str | None = None
-    megatron_core: str | None = None
+    megatron_core: Literal["megatron.core"] | None = None
+    """A module that PEFT would import."""
     qalora_group_size: int | None = None
 
     @model_validator(mode="before")
@@ -59,10 +61,17 @@ class LoraConfig(BaseModel):
         return {name: value for name, value in config.items() if name not in _WITHOUT_EFFECT}
 
 
+def rewritten(config: LoraConfig) -> bytes:
+    """The config as the engine gets it: what was allowed and read, and nothing else that a stranger wrote."""
+    names = {"base_model_name_or_path", "revision", "peft_version"}
+    kept = config.model_dump(exclude=names, exclude_none=True)
+    return (json.dumps(kept | {"inference_mode": True, "lora_dropout": 0.0}, indent=2) + "\n").encode()
+
+
 def parse(data: bytes) -> LoraConfig:
     """The config; UserError with its first mistake."""
     try:
-        return LoraConfig.model_validate(strict_json.parse(data))
+        return LoraConfig.model_validate(strict_json.parse(data, strict_json.FEW_VALUES))
     except ValidationError as error:
         why = first_error(error)
     except ValueError as error:

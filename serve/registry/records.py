@@ -1,9 +1,11 @@
 """What the registry speaks of: a version, and the ways to name one."""
 
+import errno
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from data.errors import UserError
 
@@ -36,12 +38,60 @@ class UploadBusy(UserError):  # noqa: N818 - likewise
     """The upload is being committed by another request."""
 
 
+class UploadIncomplete(UserError):  # noqa: N818 - likewise
+    """Files of the upload are still to come."""
+
+
+class OffsetMoved(UserError):  # noqa: N818 - likewise
+    """A file of an upload does not stand at the byte that the client means to go on from."""
+
+
+class InUse(UserError):  # noqa: N818 - likewise
+    """The version cannot be removed: an alias means it, or a pin holds it."""
+
+
+class UnknownKey(UserError):  # noqa: N818 - likewise
+    """No API key has this name."""
+
+
+class MissingBlob(UserError):  # noqa: N818 - likewise
+    """The blob store has no bytes under this digest."""
+
+
+class DamagedBlob(UserError):  # noqa: N818 - likewise
+    """The bytes under a digest are not those of the digest."""
+
+
+class StorageBusy(UserError):  # noqa: N818 - likewise
+    """The index or the blobs cannot answer now; the same request may succeed in a moment."""
+
+
+class StorageFull(UserError):  # noqa: N818 - likewise
+    """There is no room on a disk that the registry writes to."""
+
+    @classmethod
+    def of(cls, error: OSError) -> "StorageFull | None":
+        """What a full disk's error means; None for any other's."""
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return None
+        return cls("The registry's disk is full; make room, for example with `serve gc`.")
+
+
+@dataclass(frozen=True)
+class Removed:
+    """When a version was removed, and by which key."""
+
+    time: datetime
+    by: str | None
+
+
 @dataclass(frozen=True)
 class Version:
     """One immutable version of an adapter; `folder` holds its files, read-only, for the engine.
 
     `digest` is `sha256:<hex>` over the digests of the files, `number` counts from 1 within the adapter,
-    `rank` is the LoRA rank, `created` is in UTC.
+    `rank` is the LoRA rank, `size` the bytes of all files, `created` is in UTC. `provenance` is what its
+    manifest and the checks say of it. `removed` and `pinned` are what they were when this was asked.
     """
 
     name: str
@@ -51,6 +101,12 @@ class Version:
     base_fingerprint: str
     folder: Path
     created: datetime
+    files: dict[str, str] = field(default_factory=dict)
+    size: int = 0
+    pushed_by: str | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    removed: Removed | None = None
+    pinned: bool = False
 
     @property
     def reference(self) -> str:
@@ -69,7 +125,8 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Move:
-    """One entry of an alias's history: at `time` it went from version `previous` (None: new) to `number`.
+    """One entry of an alias's history: at `time` it went from version `previous` (None: new) to `number`
+    (None: it was removed), by the hand of the key `by`.
 
     `sequence` grows with every move in the registry and is never used twice.
     """
@@ -77,8 +134,9 @@ class Move:
     sequence: int
     alias: str
     previous: int | None
-    number: int
+    number: int | None
     time: datetime
+    by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,9 +164,14 @@ class Reference:
         return cls(match["name"], alias=match["alias"] or DEFAULT_ALIAS)
 
 
+def is_name(text: str) -> bool:
+    """Whether `text` may name an adapter, an alias or a key."""
+    return re.fullmatch(_NAME, text) is not None
+
+
 def checked_name(text: str, what: str = "adapter name") -> str:
     """`text` again when it may name an adapter or an alias; UserError otherwise."""
-    if re.fullmatch(_NAME, text) is None:
+    if not is_name(text):
         raise UserError(
             f"{what} {text[:100]!r} is not allowed; use 1 to 63 lower case letters, digits, '.', '_' "
             "and '-', the first a letter or digit."

@@ -1,121 +1,248 @@
 """The registry of one server: names to versions, and the only way in."""
 
-import difflib
 import logging
+from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 
+from data import digest
 from data.errors import UserError
 from data.manifest import BaseManifest, adapter_digest
-from serve.registry.index import Expected, Index, VersionRow
+from serve.failpoints import reach
+from serve.registry.aliases import Expected
+from serve.registry.folders import ENGINE, whole
+from serve.registry.index import NewVersion
+from serve.registry.keys import Key
+from serve.registry.names import Names
+from serve.registry.nearest import unknown
+from serve.registry.provenance import provenance
 from serve.registry.records import (
     DEFAULT_ALIAS,
     Adapter,
+    DamagedBlob,
+    MissingBlob,
     Move,
     NotServable,
     Reference,
-    UnknownAdapter,
+    Removed,
+    StorageFull,
     Version,
     checked_name,
+    is_name,
 )
-from serve.registry.staging import Staging
-from serve.registry.store import LocalBlobs, VersionFolders
+from serve.registry.storage import Storage
+from serve.registry.tables import VersionRow
 from serve.registry.validate import Checked
 
 log = logging.getLogger(__name__)
 
 
 class Registry:
-    """Versions, aliases and uploads in `folder`, for a server of one base. Thread-safe, every call short.
+    """Versions, aliases and uploads in a storage, for a server of one base. Thread-safe, every call short.
 
     A registry outlives its servers: it may hold versions for other bases, which are listed but not resolved.
     """
 
-    def __init__(self, folder: Path, base: BaseManifest, max_lora_rank: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, storage: Storage, base: BaseManifest, max_lora_rank: int) -> None:
+        self.storage = storage
+        self.staging = storage.staging
+        self._index, self._aliases = storage.index, storage.aliases
         self._base = base
         self._max_lora_rank = max_lora_rank
-        self._index = Index(folder / "index.sqlite")
-        self._blobs = LocalBlobs(folder / "blobs")
-        self._folders = VersionFolders(folder / "versions", self._blobs)
-        self.staging = Staging(folder / "staging", self._blobs)
-        # The folders can be made again from the blobs, and an engine dies of a file that is not there.
-        for row in self._index.versions():
-            try:
-                self._folders.materialise(row.digest, row.files)
-            except FileNotFoundError as error:
-                log.warning("adapter %s@%d cannot be served: %s", row.adapter, row.number, error)
+        self._blobs, self._folders = storage.blobs, storage.folders
+        self._names = Names(storage.database)
 
     def close(self) -> None:
-        self._index.close()
+        self.storage.close()
+
+    def find(self, reference: str) -> Version:
+        """The version that a name means now, for whatever server; UnknownAdapter."""
+        return self._names.get(reference, lambda: self._version(self._find(reference)))
 
     def resolve(self, reference: str) -> Version:
         """The version that a name means now; UnknownAdapter, or NotServable on this server."""
-        version = self._version(self._find(reference))
+        version = self.find(reference)
         self._require_servable(version)
         return version
+
+    def make_ready(self, version: Version) -> None:
+        """Have the version's folder here and whole; NotServable where its bytes are not to be had,
+        StorageBusy or StorageFull where they are not to be had now.
+
+        It brings the files into the page cache, because the engine reads them inside its step, where every
+        stream waits.
+        """
+        try:
+            folder = self._folders.materialise(version.digest, version.files)
+            if not whole(folder, version.files):
+                self._folders.discard(folder)
+                self._folders.materialise(version.digest, version.files)
+        except (MissingBlob, DamagedBlob) as error:
+            raise NotServable(f"adapter {version.reference} cannot be served: {error}") from None
+        except OSError as error:
+            raise StorageFull.of(error) or error from error
+
+    def key(self, secret: str) -> Key | None:
+        """The API key with this secret, lapsed or not."""
+        return self._names.get(
+            ("key", digest.of_bytes(secret.encode())), lambda: self.storage.keys.find(secret)
+        )
+
+    def revoke_key(self, name: str) -> None:
+        """Have a key open nothing any more; UnknownKey."""
+        self.storage.keys.revoke(name)
+        self._names.forget()
 
     def served(self) -> list[tuple[str, Version]]:
         """Every alias with the version that it means now, as in (`support:canary`, ...), if servable here.
 
         The alias `default` goes by the adapter's bare name.
         """
-        versions = {(row.adapter, row.number): self._version(row) for row in self._index.versions()}
+        return self._names.get("served", self._served)
+
+    def pinned(self) -> list[Version]:
+        """The versions that stay loaded, if servable here."""
+        return self._names.get("pinned", lambda: [one for one in self._versions() if self._stays(one)])
+
+    def _stays(self, version: Version) -> bool:
+        return version.pinned and version.removed is None and self._why_not(version) is None
+
+    def _served(self) -> list[tuple[str, Version]]:
+        versions = {(one.name, one.number): one for one in self._versions()}
         pairs = []
-        for row in self._index.aliases():
+        for row in self._aliases.all():
             name = row.adapter if row.alias == DEFAULT_ALIAS else f"{row.adapter}:{row.alias}"
             version = versions.get((row.adapter, row.number))
             if version and self._why_not(version) is None:
                 pairs.append((name, version))
         return pairs
 
-    def adapters(self) -> list[Adapter]:
-        """Every adapter, by name."""
-        versions: dict[str, list[Version]] = {}
-        for row in self._index.versions():
-            versions.setdefault(row.adapter, []).append(self._version(row))
-        aliases: dict[str, dict[str, int]] = {}
-        for alias in self._index.aliases():
-            aliases.setdefault(alias.adapter, {})[alias.alias] = alias.number
-        return [Adapter(name, tuple(found), aliases.get(name, {})) for name, found in versions.items()]
+    def adapters(
+        self, after: str = "", limit: int = 1000, only: Collection[str] | None = None
+    ) -> list[Adapter]:
+        """The next adapters behind `after`, by name, with their versions that were not removed; of those in
+        `only`."""
+        names = self._index.page(after and checked_name(after), limit, only)
+        if not names:
+            return []
+        versions: dict[str, list[Version]] = defaultdict(list)
+        for version in self._versions(*names):
+            if version.removed is None:
+                versions[version.name].append(version)
+        aliases: dict[str, dict[str, int]] = defaultdict(dict)
+        for alias in self._aliases.all(*names):
+            aliases[alias.adapter][alias.alias] = alias.number
+        return [Adapter(name, tuple(versions[name]), aliases[name]) for name in names]
 
     def show(self, name: str) -> Adapter:
-        """One adapter; UnknownAdapter."""
-        rows = self._index.versions(name)
-        if not rows:
-            raise _unknown(name, self._index.names())
-        aliases = {alias.alias: alias.number for alias in self._index.aliases(name)}
-        return Adapter(name, tuple(map(self._version, rows)), aliases)
+        """One adapter with all of its versions, removed ones too; UnknownAdapter."""
+        versions = self._versions(name) if is_name(name) else []
+        if not versions:
+            raise unknown(name, self._index.names())
+        return Adapter(name, tuple(versions), {row.alias: row.number for row in self._aliases.all(name)})
+
+    def alias(self, name: str, alias: str) -> int | None:
+        """The version that an alias points to now, None for nothing; UnknownAdapter."""
+        return self._aliases.at(checked_name(name), checked_name(alias, "alias"))
 
     def history(self, name: str) -> list[Move]:
         """Every move of the adapter's aliases, oldest first."""
         return [
-            Move(row.sequence, row.alias, row.previous, row.number, row.time)
-            for row in self._index.history(name)
+            Move(row.sequence, row.alias, row.previous, row.number, row.time, row.by)
+            for row in self._aliases.history(name)
         ]
 
-    def add(self, name: str, adapter: Checked) -> Version:
+    def add(self, name: str, adapter: Checked, by: str | None = None) -> Version:
         """Keep a checked adapter as the next version of `name`; the same files again are the same version.
 
         Blobs are durable before the index knows of them: a crash leaves at most bytes that nobody names.
         """
         checked_name(name)
-        for file, blob in adapter.digests.items():
-            self._blobs.put(blob, adapter.folder / file)
-        digest = adapter_digest(adapter.digests)
-        self._folders.materialise(digest, adapter.digests)
-        return self._version(
-            self._index.add(name, digest, adapter.rank, adapter.base_fingerprint, adapter.digests)
+        files = dict(adapter.digests)
+        config = adapter.folder.parent / "adapter_config.rewritten"
+        config.write_bytes(adapter.config)
+        files[f"{ENGINE}adapter_config.json"] = digest.of_bytes(adapter.config)
+        self._put(files, adapter.folder, config)
+        reach("registry.blobs")
+        new = NewVersion(
+            digest=adapter_digest(adapter.digests),
+            rank=adapter.rank,
+            base_fingerprint=adapter.base_fingerprint,
+            files=files,
+            size=sum((adapter.folder / file).stat().st_size for file in adapter.digests),
+            pushed_by=by,
+            provenance=provenance(adapter),
         )
+        self._folders.materialise(new.digest, files)
+        reach("registry.folder")
+        row = self._index.add(name, new, lambda: self._put(files, adapter.folder, config, absent=True))
+        reach("registry.added")
+        self._names.forget()
+        return self._version(row)
 
-    def set_alias(self, name: str, alias: str, version: int, expected: Expected = "any") -> None:
-        """Point one alias to a version; AliasMoved when it is not where the caller expected it."""
-        self._index.move(name, [checked_name(alias, "alias")], version, expected)
+    def _put(self, files: dict[str, str], folder: Path, config: Path, absent: bool = False) -> None:
+        """Have all blobs in the store, as if written now; or, which is quick, those that are `absent`."""
+        for name, blob in files.items():
+            if not (absent and self._blobs.has(blob)):
+                self._blobs.put(blob, config if name.startswith(ENGINE) else folder / name)
 
-    def set_aliases(self, name: str, aliases: list[str], version: int) -> None:
+    def set_alias(
+        self, name: str, alias: str, version: int | None, expected: Expected = "any", by: str | None = None
+    ) -> None:
+        """Point one alias to a version (None: remove it); AliasMoved when it is not where it was expected."""
+        self.set_aliases(name, [alias], version, expected, by)
+
+    def set_aliases(
+        self,
+        name: str,
+        aliases: list[str],
+        version: int | None,
+        expected: Expected = "any",
+        by: str | None = None,
+    ) -> None:
         """Point several aliases to a version, in one transaction."""
-        self._index.move(name, [checked_name(alias, "alias") for alias in aliases], version)
+        checked = [checked_name(alias, "alias") for alias in aliases]
+        self._aliases.move(checked_name(name), checked, version, expected, by)
+        reach("registry.moved")
+        self._names.forget()
 
-    def _version(self, row: VersionRow) -> Version:
+    def roll_back(self, name: str, alias: str, by: str | None = None) -> tuple[int, int]:
+        """Point an alias to where it was before its last move; from where to where."""
+        moved = self._aliases.roll_back(checked_name(name), checked_name(alias, "alias"), by)
+        reach("registry.rolled_back")
+        self._names.forget()
+        return moved
+
+    def remove(self, name: str, number: int, by: str | None = None) -> None:
+        """Bury a version; InUse while an alias or a pin holds it. Its bytes go with `collect`."""
+        self._index.remove(checked_name(name), number, by)
+        reach("registry.removed")
+        self._names.forget()
+
+    def pin(self, name: str, number: int, on: bool, by: str | None = None) -> None:
+        """Keep a version loaded and from being removed, or no longer."""
+        if on:
+            self._index.pin(checked_name(name), number, by)
+        else:
+            self._index.unpin(checked_name(name), number)
+        reach("registry.pinned")
+        self._names.forget()
+
+    def look(self) -> None:
+        """See what other servers of this registry changed."""
+        self._names.look()
+
+    def _versions(self, *names: str) -> list[Version]:
+        removed = {
+            (row.adapter, row.number): Removed(row.time, row.by) for row in self._index.tombstones(*names)
+        }
+        pinned = {(row.adapter, row.number) for row in self._index.pins(*names)}
+        return [
+            self._version(row, removed.get((row.adapter, row.number)), (row.adapter, row.number) in pinned)
+            for row in self._index.versions(*names)
+        ]
+
+    def _version(self, row: VersionRow, removed: Removed | None = None, pinned: bool = False) -> Version:
         return Version(
             name=row.adapter,
             number=row.number,
@@ -124,13 +251,19 @@ class Registry:
             base_fingerprint=row.base_fingerprint,
             folder=self._folders.path(row.digest),
             created=row.created,
+            files=row.files,
+            size=row.size,
+            pushed_by=row.pushed_by,
+            provenance=row.provenance,
+            removed=removed,
+            pinned=pinned,
         )
 
     def _find(self, reference: str) -> VersionRow:
         try:
             parsed = Reference.parse(reference)
         except UserError:
-            raise _unknown(reference, self._known_models()) from None
+            raise unknown(reference, self._known_models()) from None
         if parsed.number:
             row = self._index.by_number(parsed.name, parsed.number)
         elif parsed.digest:
@@ -138,16 +271,16 @@ class Registry:
         else:
             row = self._index.by_alias(parsed.name, parsed.alias or DEFAULT_ALIAS)
         if row is None:
-            raise _unknown(reference, self._names_near(parsed.name))
+            raise unknown(reference, self._names_near(parsed.name))
         return row
 
     def _names_near(self, name: str) -> list[str]:
         """What the caller may have meant: this adapter's aliases and versions, or the other adapters."""
-        rows = self._index.versions(name)
-        if not rows:
+        versions = [version for version in self._versions(name) if version.removed is None]
+        if not versions:
             return self._known_models()
-        return [f"{name}:{alias.alias}" for alias in self._index.aliases(name)] + [
-            f"{name}@{row.number}" for row in reversed(rows)
+        return [f"{name}:{alias.alias}" for alias in self._aliases.all(name)] + [
+            version.reference for version in reversed(versions)
         ]
 
     def _known_models(self) -> list[str]:
@@ -172,9 +305,3 @@ class Registry:
                 f"{version.rank}."
             )
         return None
-
-
-def _unknown(asked: str, known: list[str]) -> UnknownAdapter:
-    near = difflib.get_close_matches(asked[:200], known, n=3, cutoff=0.5)
-    hint = f"the nearest names are {', '.join(near)}" if near else "no name is near"
-    return UnknownAdapter(f"no model or adapter is named {asked[:100]!r}; {hint}, and `serve ls` lists all.")

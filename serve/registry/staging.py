@@ -1,4 +1,4 @@
-"""Uploads under way: what was announced, and the files that have come so far."""
+"""Uploads under way: what was announced, and the bytes that have come so far."""
 
 import hashlib
 import os
@@ -7,7 +7,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -15,19 +15,38 @@ from types import TracebackType
 from pydantic import BaseModel
 
 from data.errors import UserError
-from data.manifest import ADAPTER_FILES, FileEntry
-from serve.registry.records import UnknownUpload, UploadBusy, checked_name
-from serve.registry.store import BlobStore
+from data.manifest import FileEntry
+from serve.failpoints import reach
+from serve.registry.blobs import BlobStore, discard
+from serve.registry.records import (
+    OffsetMoved,
+    StorageBusy,
+    StorageFull,
+    UnknownUpload,
+    UploadBusy,
+    UploadIncomplete,
+    checked_name,
+)
+from serve.registry.validate import check_names
 
 SIZE_LIMITS = {
     "adapter_config.json": 64 * 2**10,
     "adapter_model.safetensors": 4 * 2**30,
     "manifest.json": 2**20,
+    "README.md": 2**20,
+    "probes.json": 8 * 2**20,
+    "report.json": 16 * 2**20,
 }
 """Bytes of each file of an adapter."""
 
 STALE_SECONDS = 24 * 3600
-"""How long an upload may lie before a start of the server clears it away."""
+"""How long an upload may lie untouched before it is cleared away."""
+
+MAX_OPEN = 64
+"""Uploads under way at a time."""
+
+SPARE_BYTES = 256 * 2**20
+"""What stays free on the disk of the staging folder when an upload is let in."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -39,122 +58,231 @@ class Upload(BaseModel):
     name: str
     files: dict[str, FileEntry]
     aliases: list[str]
+    allow_noop: bool = False
+    by: str | None = None
 
 
 class Staging:
-    """A folder of uploads: `<id>/upload.json` and `<id>/files/`. Thread-safe."""
+    """A folder of uploads: `<id>/upload.json`, `<id>/files/` and `<id>/parts/`. Thread-safe."""
 
     def __init__(self, folder: Path, blobs: BlobStore) -> None:
         self._folder = folder
         self._blobs = blobs
         self._lock = threading.Lock()
-        self._committing: set[str] = set()
+        self._busy: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.iterdir():
-            if left.stat().st_mtime < time.time() - STALE_SECONDS:
-                shutil.rmtree(left)
+        self.clear()
+
+    def clear(self, older_than: float = STALE_SECONDS) -> int:
+        """Take away what nobody has touched for so many seconds; returns how many uploads went."""
+        cleared = 0
+        for left in self._folder.iterdir():
+            touched = max(_touched(path) for path in (left, *left.glob("*")))
+            if touched < time.time() - older_than:
+                discard(left)
+                cleared += 1
+        return cleared
 
     def create(self, upload: Upload) -> tuple[str, list[str]]:
         """The new upload's id, which cannot be guessed, and the files to send: those not in the store."""
         _check(upload)
+        if sum(1 for _ in self._folder.iterdir()) >= MAX_OPEN:
+            raise UploadBusy(f"{MAX_OPEN} uploads are under way; end one of them, then try again.")
+        size = sum(entry.size for entry in upload.files.values())
+        free = shutil.disk_usage(self._folder).free
+        if size + SPARE_BYTES > free:
+            raise StorageFull(
+                f"The adapter has {size} bytes, and of {free} free ones on the registry's disk {SPARE_BYTES} "
+                "stay free; make room, for example with `serve gc`."
+            )
         identity = secrets.token_hex(16)
-        files = self._folder / identity / "files"
-        files.mkdir(parents=True)
+        made = self._folder / f".{identity}"
         missing = []
-        for name, entry in upload.files.items():
-            if self._blobs.has(entry.sha256):
-                self._blobs.fetch(entry.sha256, files / name)
-            else:
-                missing.append(name)
-        (files.parent / "upload.json").write_text(upload.model_dump_json())
+        try:
+            (made / "files").mkdir(parents=True)
+            (made / "parts").mkdir()
+            reach("staging.made")
+            for name, entry in upload.files.items():
+                if not self._blobs.has(entry.sha256):
+                    missing.append(name)
+                    continue
+                self._blobs.fetch(entry.sha256, made / "files" / name)
+                # Who lies here would have a file of any size read as one that is known to be small.
+                if (size := _size(made / "files" / name)) != entry.size:
+                    raise UserError(
+                        f"{name} has {size} bytes, not the {entry.size} announced; send its own size."
+                    )
+            (made / "upload.json").write_text(upload.model_dump_json())
+            made.rename(self._folder / identity)
+            reach("staging.announced")
+        except BaseException:
+            shutil.rmtree(made, ignore_errors=True)
+            raise
         return identity, missing
 
-    def receive(self, identity: str, file: str) -> "Incoming":
-        """Somewhere to write one of the announced files."""
-        entry = self._read(identity).files.get(file)
+    def progress(self, identity: str) -> tuple[Upload, dict[str, int], list[str]]:
+        """What was announced, how many bytes of each file are here, and the files that are not finished.
+
+        All bytes of an unfinished file may be here: what sent the last of them did not hear of it.
+        """
+        upload, folder = self.announced(identity), self._folder / identity
+        missing = [name for name in upload.files if not (folder / "files" / name).is_file()]
+        received = {
+            name: _size(folder / ("parts" if name in missing else "files") / name) for name in upload.files
+        }
+        return upload, received, missing
+
+    def receive(self, identity: str, file: str, offset: int = 0) -> "Incoming":
+        """Somewhere to write one of the announced files from byte `offset` on; 0 begins it again.
+
+        OffsetMoved unless `offset` is 0 or what is here; UploadBusy while somebody else sends this file.
+        """
+        entry = self.announced(identity).files.get(file)
         if entry is None:
-            raise UserError(f"{file[:100]!r} was not announced; an adapter is {', '.join(ADAPTER_FILES)}.")
-        return Incoming(self._folder / identity, file, entry)
+            raise UserError(f"{file[:100]!r} was not announced; send the files that were.")
+        claim = f"{identity}/{file}"
+        self._claim(
+            claim, f"{file} of upload {identity} is being sent by another request; wait for it to end."
+        )
+        try:
+            return Incoming(self._folder / identity, file, entry, offset, lambda: self._release(claim))
+        except BaseException as error:
+            self._release(claim)
+            if isinstance(error, FileNotFoundError):
+                raise UnknownUpload(f"the upload of {file} is over; start a new one.") from None
+            raise
 
     @contextmanager
     def commit(self, identity: str) -> Iterator[tuple[Upload, Path]]:
-        """A complete upload and its files, for one caller alone; it is gone afterwards, however that ends."""
-        with self._lock:
-            if identity in self._committing:
-                raise UploadBusy(f"upload {identity} is being committed already; wait for that answer.")
-            upload = self._read(identity)
-            files = self._folder / identity / "files"
+        """A complete upload and its files, for one caller alone; it is gone afterwards.
+
+        It stays where the caller failed for want of room or time: the same commit may succeed later.
+        """
+        upload = self.announced(identity)
+        files = self._folder / identity / "files"
+        self._claim(identity, f"upload {identity} is being committed already; wait for that answer.")
+        try:
             if missing := [name for name in upload.files if not (files / name).is_file()]:
-                raise UserError(
+                raise UploadIncomplete(
                     f"{', '.join(missing)} did not come yet; send every missing file, then commit."
                 )
-            self._committing.add(identity)
-        try:
             yield upload, files
+        except (UploadIncomplete, OSError, StorageBusy, StorageFull):
+            raise
+        except BaseException:
+            discard(files.parent)
+            raise
+        else:
+            discard(files.parent)
         finally:
-            shutil.rmtree(files.parent, ignore_errors=True)
-            with self._lock:
-                self._committing.remove(identity)
+            self._release(identity)
 
-    def _read(self, identity: str) -> Upload:
-        # The pattern keeps every path inside the folder.
-        path = self._folder / identity / "upload.json"
-        if _ID.fullmatch(identity) is None or not path.is_file():
-            raise UnknownUpload(f"there is no upload {identity[:100]!r}; start a new one.")
-        return Upload.model_validate_json(path.read_bytes())
+    def announced(self, identity: str) -> Upload:
+        """What the upload will be; UnknownUpload."""
+        try:
+            # The pattern keeps every path inside the folder.
+            if _ID.fullmatch(identity) is None:
+                raise FileNotFoundError
+            return Upload.model_validate_json((self._folder / identity / "upload.json").read_bytes())
+        except FileNotFoundError:
+            raise UnknownUpload(f"there is no upload {identity[:100]!r}; start a new one.") from None
+
+    def _claim(self, claim: str, why: str) -> None:
+        with self._lock:
+            if claim in self._busy:
+                raise UploadBusy(why)
+            self._busy.add(claim)
+
+    def _release(self, claim: str) -> None:
+        with self._lock:
+            self._busy.discard(claim)
 
 
 class Incoming(AbstractContextManager["Incoming"]):
-    """One file on its way in; nothing is left of it unless `finish` was reached."""
+    """One file on its way in. What came stays when the sender goes away, and goes when it is wrong."""
 
-    def __init__(self, folder: Path, name: str, entry: FileEntry) -> None:
-        self._name = name
-        self._entry = entry
+    def __init__(
+        self, folder: Path, name: str, entry: FileEntry, offset: int, released: Callable[[], None]
+    ) -> None:
+        self._name, self._entry, self._released = name, entry, released
         self._target = folder / "files" / name
-        self._part = folder / f"{name}.{secrets.token_hex(8)}"
-        self._file = self._part.open("xb")
+        self._part = folder / "parts" / name
+        here = _size(self._part)
+        if offset not in (0, here):
+            raise OffsetMoved(f"{name} stands at byte {here}, not {offset}; go on from there, or from 0.")
         self._hash = hashlib.sha256()
-        self._size = 0
+        # Unbuffered: what came is on the disk, for who asks how far it is.
+        self._file = self._part.open("r+b" if offset else "w+b", buffering=0)
+        while block := self._file.read(2**20):
+            self._hash.update(block)
+        self._size = offset
+
+    def expect(self, length: int | None) -> None:
+        """UserError when a body of so many bytes cannot be what is still to come."""
+        if length is not None and length != self._entry.size - self._size:
+            raise UserError(
+                f"The body has {length} bytes, and {self._entry.size - self._size} of {self._name} are still "
+                "to come; send exactly those."
+            )
 
     def write(self, block: bytes) -> None:
         """Take the next bytes; UserError as soon as there are more than announced."""
         self._size += len(block)
         if self._size > self._entry.size:
+            self._part.unlink(missing_ok=True)
             raise UserError(
                 f"{self._name} is longer than the {self._entry.size} bytes announced; send it again."
             )
         self._hash.update(block)
         self._file.write(block)
+        reach("staging.block")
 
     def finish(self) -> None:
         """Keep the file if it is what was announced: UserError otherwise."""
         found = f"sha256:{self._hash.hexdigest()}"
         if (self._size, found) != (self._entry.size, self._entry.sha256):
+            self._part.unlink(missing_ok=True)
             raise UserError(
                 f"{self._name} came as {self._size} bytes with {found}; announced were {self._entry.size} "
                 f"bytes with {self._entry.sha256}. Send it again."
             )
-        self._file.flush()
+        reach("staging.received")
         os.fsync(self._file.fileno())
+        reach("staging.flushed")
         try:
             self._part.replace(self._target)
+            reach("staging.placed")
         except FileNotFoundError:
             raise UnknownUpload(f"the upload of {self._name} is over; start a new one.") from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        self._part.unlink(missing_ok=True)
+        try:
+            self._file.close()  # which writes what is left, and fails where the disk is full
+        finally:
+            self._released()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _touched(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _check(upload: Upload) -> None:
     checked_name(upload.name)
     for alias in upload.aliases:
         checked_name(alias, "alias")
-    if sorted(upload.files) != sorted(ADAPTER_FILES):
-        announced = ", ".join(sorted(upload.files))[:200] or "nothing"
-        raise UserError(f"An adapter is exactly {', '.join(ADAPTER_FILES)}; announced was {announced}.")
+    check_names(upload.files.keys())
     for name, entry in upload.files.items():
         if entry.size > SIZE_LIMITS[name]:
             raise UserError(

@@ -1,20 +1,42 @@
-"""JSON from strangers: one meaning or none."""
+"""JSON from strangers: one meaning or none, in bounded time and memory."""
 
 import json
+import math
 from collections import Counter
 from typing import Any
 
+MAX_VALUES = 2**19
+"""Members of objects and arrays at most: an empty array is two bytes of text and 64 of memory."""
 
-def parse(data: bytes) -> Any:
-    """The value; ValueError for a repeated key, NaN or infinity, or nesting beyond the parser's depth.
+FEW_VALUES = 2**14
+"""The same for what people write, where each may become a message of its own."""
 
-    Two parsers that meet a repeated key may disagree about which one counts: the one that checks an
-    adapter and the one that loads it must not.
+MAX_DIGITS = 64
+"""Characters of a number at most: beyond these, parsers differ in what they read, or in whether they can."""
+
+
+def parse(data: bytes, max_values: int = MAX_VALUES) -> Any:
+    """The value; ValueError for a repeated key, a number that no double holds, half a character, or too much.
+
+    Two parsers that meet such things may disagree about what they mean: the one that checks an adapter and
+    the one that loads it must not.
     """
+    # A comma within a string counts too, which is well within the limit.
+    if sum(data.count(mark) for mark in b"[{,") > max_values:
+        raise ValueError(f"it holds more than {max_values} values")
     try:
-        return json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        value = json.loads(
+            data.decode(),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse,
+            parse_float=_real,
+            parse_int=_whole,
+        )
+        if b"\\u" in data:
+            _check_characters(value)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -27,3 +49,28 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON number")
+
+
+def _whole(text: str) -> int:
+    return int(_short(text))
+
+
+def _real(text: str) -> float:
+    value = float(_short(text))
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text} is too large")
+    return value
+
+
+def _short(number: str) -> str:
+    if len(number) > MAX_DIGITS:
+        raise ValueError(f"a number has {len(number)} digits, where at most {MAX_DIGITS} go")
+    return number
+
+
+def _check_characters(value: Any) -> None:
+    """ValueError for half of a surrogate pair, which JSON can escape and no UTF-8 can hold."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("a string holds half a character, an unpaired surrogate") from None

@@ -4,43 +4,49 @@ The order is cheap before dear: files, config, manifest, header, shapes, and las
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import ValidationError
 
 from data import digest
-from data.errors import UserError
-from data.manifest import ADAPTER_FILES, AdapterManifest, BaseManifest, first_error
-from serve.registry import header, lora_config, strict_json
+from data.errors import UserError, shown
+from data.manifest import ADAPTER_FILES, OPTIONAL_FILES, AdapterManifest, BaseManifest, first_error
+from serve.registry import header, lora_config, strict_json, values
 from serve.registry.base_modules import Modules
 from serve.registry.header import Tensor
 from serve.registry.lora_config import LoraConfig
 
-BLOCK_ITEMS = 2**20
-"""Values looked at in one go: a bound on memory, whatever the size of the adapter."""
-
 _PARAMETER = re.compile(r"base_model\.model\.(?P<module>[A-Za-z0-9_.]+)\.lora_(?P<side>[AB])\.weight")
-_FLOAT16_MAX = 65_504
-_STORED_AS = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
 @dataclass(frozen=True)
 class Checked:
-    """An adapter that passed; the only thing that the registry takes in. `digests` is by file name."""
+    """An adapter that passed; the only thing that the registry takes in.
+
+    `digests` is by file name. `config` is what the engine is given for the adapter's own. `changed` of the
+    base's `modules` linear layers are changed by it.
+    """
 
     folder: Path
     digests: dict[str, str]
+    manifest: AdapterManifest
+    config: bytes
     rank: int
     base_fingerprint: str
+    changed: int
+    modules: int
 
 
-def check(folder: Path, base: BaseManifest, modules: Modules, max_lora_rank: int) -> Checked:
-    """The adapter in `folder`, proven loadable on this base; UserError with the first thing that is wrong."""
+def check(
+    folder: Path, base: BaseManifest, modules: Modules, max_lora_rank: int, allow_noop: bool = False
+) -> Checked:
+    """The adapter in `folder`, proven loadable on this base; UserError with the first thing that is wrong.
+
+    `allow_noop` lets one pass that changes nothing.
+    """
     digests = _digests(folder)
     config = lora_config.parse((folder / "adapter_config.json").read_bytes())
     if config.r > max_lora_rank:
@@ -48,30 +54,58 @@ def check(folder: Path, base: BaseManifest, modules: Modules, max_lora_rank: int
             f"The adapter has rank {config.r}; this server holds ranks up to {max_lora_rank}. "
             f"Retrain with lora.r: {max_lora_rank}, or start the server with a higher --max-lora-rank."
         )
-    _check_manifest((folder / "manifest.json").read_bytes(), base, digests)
+    manifest = _check_manifest(folder, base, digests)
+    if config.base_model_name_or_path not in (None, "", manifest.base.name):
+        raise UserError(
+            f"adapter_config.json names the base {shown(config.base_model_name_or_path)!r}, and "
+            f"manifest.json {shown(manifest.base.name)!r}; push the folder as training wrote it."
+        )
+    _check_notes(folder, digests)
     weights = folder / "adapter_model.safetensors"
     tensors = header.read(weights)
     _check_shapes(tensors, config, modules)
-    _check_values(weights, tensors)
-    return Checked(folder, digests, config.r, base.fingerprint)
+    values.check(weights, tensors, config, allow_noop)
+    return Checked(
+        folder=folder,
+        digests=digests,
+        manifest=manifest,
+        config=lora_config.rewritten(config),
+        rank=config.r,
+        base_fingerprint=base.fingerprint,
+        changed=len(tensors) // 2,
+        modules=len(modules),
+    )
 
 
 def _digests(folder: Path) -> dict[str, str]:
     found = sorted(path.name for path in folder.iterdir())
-    if found != sorted(ADAPTER_FILES) or not all((folder / name).is_file() for name in found):
-        raise UserError(f"An adapter is exactly {', '.join(ADAPTER_FILES)}; this one has {', '.join(found)}.")
-    return {name: digest.of_file(folder / name) for name in ADAPTER_FILES}
+    if not all((folder / name).is_file() for name in found):
+        raise UserError(f"An adapter is a folder of plain files; this one has {', '.join(found)[:200]}.")
+    check_names(found)
+    return {name: digest.of_file(folder / name) for name in found}
 
 
-def _check_manifest(data: bytes, base: BaseManifest, digests: dict[str, str]) -> None:
+def check_names(names: Collection[str]) -> None:
+    """UserError unless these are all of an adapter's files, and nothing that is not one of them."""
+    if set(ADAPTER_FILES) <= set(names) <= {*ADAPTER_FILES, *OPTIONAL_FILES}:
+        return
+    given = shown(", ".join(sorted(names)), 300) or "nothing"
+    raise UserError(
+        f"An adapter is {', '.join(ADAPTER_FILES)}, and {' or '.join(OPTIONAL_FILES)} where there is one; "
+        f"given was {given}."
+    )
+
+
+def _check_manifest(folder: Path, base: BaseManifest, digests: dict[str, str]) -> AdapterManifest:
     try:
-        manifest = AdapterManifest.model_validate(strict_json.parse(data))
+        parsed = strict_json.parse((folder / "manifest.json").read_bytes(), strict_json.FEW_VALUES)
+        manifest = AdapterManifest.model_validate(parsed, strict=True)
     except ValidationError as error:
         raise _bad_manifest(first_error(error)) from None
     except ValueError as error:
         raise _bad_manifest(str(error)) from None
     if manifest.base.fingerprint != base.fingerprint:
-        made_for = f"{manifest.base.name[:80]!r} ({manifest.base.fingerprint[:19]})"
+        made_for = f"{shown(manifest.base.name)!r} ({manifest.base.fingerprint[:19]})"
         raise UserError(
             f"The adapter was trained on base {made_for}; this server runs {base.name!r} "
             f"({base.fingerprint[:19]}). Retrain on it, or start the server with the other base."
@@ -81,13 +115,26 @@ def _check_manifest(data: bytes, base: BaseManifest, digests: dict[str, str]) ->
             f"The adapter learnt the chat format {_renderer(manifest.renderer)}; this server speaks "
             f"{_renderer(base.identity.renderer)}. Retrain with the base's own format."
         )
-    for name in ADAPTER_FILES[:2]:
-        entry = manifest.files.get(name)
-        if entry is None or entry.sha256 != digests[name]:
+    for name in [*ADAPTER_FILES[:2], *manifest.files]:
+        entry, found = manifest.files.get(name), digests.get(name)
+        if entry is None or entry.sha256 != found or entry.size != (folder / name).stat().st_size:
             raise UserError(
-                f"manifest.json does not describe this {name} ({digests[name][:19]}); push the folder as "
-                "training wrote it."
+                f"manifest.json does not describe this {shown(name)} ({(found or 'absent')[:19]}); push the "
+                "folder as training wrote it."
             )
+    return manifest
+
+
+def _check_notes(folder: Path, digests: dict[str, str]) -> None:
+    """What comes with an adapter as JSON is read too, by pages and by checks."""
+    for name in sorted(digests.keys() & {"probes.json", "report.json"}):
+        try:
+            if not isinstance(strict_json.parse((folder / name).read_bytes()), dict):
+                raise ValueError("it is not an object")
+        except ValueError as error:
+            raise UserError(
+                f"{name} is not the JSON that it should be ({error}); mend it, or leave it out."
+            ) from None
 
 
 def _bad_manifest(why: str) -> UserError:
@@ -124,7 +171,7 @@ def _check_shapes(tensors: dict[str, Tensor], config: LoraConfig, modules: Modul
                 f"Tensor {name} has shape {list(tensor.shape)}, where base and rank ask for "
                 f"{list(expected[name])}; retrain on this base."
             )
-        if tensor.dtype not in _STORED_AS:
+        if tensor.dtype not in values.STORED_AS:
             raise UserError(f"Tensor {name} is {tensor.dtype}; save the adapter in F32, F16 or BF16.")
     if absent := sorted(expected.keys() - tensors.keys()):
         raise UserError(
@@ -136,31 +183,3 @@ def _check_shapes(tensors: dict[str, Tensor], config: LoraConfig, modules: Modul
 def _targets(target: str, module: str) -> bool:
     """PEFT's rule for a list of target modules: the whole name, or its last parts."""
     return module == target or module.endswith("." + target)
-
-
-def _check_values(path: Path, tensors: dict[str, Tensor]) -> None:
-    has_effect = False
-    for name, tensor in tensors.items():
-        for block in _blocks(path, tensor):
-            # Compared this way round, because NaN is below nothing. float16 is what the engine computes in.
-            if not (np.abs(block) <= _FLOAT16_MAX).all():
-                raise UserError(
-                    f"Tensor {name} holds NaN, infinity or a value beyond {_FLOAT16_MAX}; the training went "
-                    "wrong, so retrain with a lower learning rate."
-                )
-            has_effect = has_effect or (".lora_B." in name and bool(block.any()))
-    if not has_effect:
-        raise UserError("Every lora_B is zero, so this adapter changes nothing; train it for more steps.")
-
-
-def _blocks(path: Path, tensor: Tensor) -> Iterator[npt.NDArray[np.float32]]:
-    """The tensor's values in blocks of at most `BLOCK_ITEMS`, as float32."""
-    with path.open("rb") as file:
-        file.seek(tensor.start)
-        for done in range(0, tensor.items, BLOCK_ITEMS):
-            stored = np.fromfile(file, _STORED_AS[tensor.dtype], min(BLOCK_ITEMS, tensor.items - done))
-            if tensor.dtype == "BF16":
-                # numpy has no bfloat16: it is the upper half of a float32.
-                yield (stored.astype(np.uint32) << 16).view(np.float32)
-            else:
-                yield stored.astype(np.float32)

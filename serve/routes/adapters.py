@@ -1,208 +1,135 @@
-"""/v1/adapters and /v1/uploads: from files on a client's disk to a version that answers."""
+"""/v1/adapters: what there is, and where it comes from."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
 
-from data.errors import UserError
-from data.manifest import FileEntry
+from serve.auth import Administering, Pushing
 from serve.errors import ApiError
-from serve.registry import base_modules, validate
-from serve.registry.records import Adapter, Version
-from serve.registry.staging import Upload
+from serve.registry.blobs import missing
+from serve.registry.folders import ENGINE
+from serve.registry.records import MissingBlob
+from serve.routes.cards import AdapterHistory, AdapterList, VersionDetail, adapter_card, history_of
+from serve.routes.parameters import File, Name, Number, example
 
-BLOCK_BYTES = 2**20
-"""How much of a file is hashed and written at a time, in a thread: the loop has streams to serve."""
+router = APIRouter(tags=["adapters"])
 
-router = APIRouter()
+MOST_LISTED = 1000
 
-
-class NewUpload(BaseModel):
-    """The digests and sizes of the files to come, and the aliases to move once the adapter answers."""
-
-    model_config = ConfigDict(extra="forbid")
-    files: dict[str, FileEntry]
-    aliases: list[str] = Field(default=[], max_length=16)
+_BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
-class OpenUpload(BaseModel):
-    """`missing` are the files to send; the others are in the store already."""
-
-    upload: str
-    missing: list[str]
-
-
-class Committed(BaseModel):
+class PinCard(BaseModel):
+    model_config = example(name="support", version=3, pinned=True)
     name: str
     version: int
-    digest: str
-    state: str
-    aliases: list[str]
+    pinned: bool
 
 
-class VersionCard(BaseModel):
-    version: int
-    digest: str
-    rank: int
-    base: str
-    state: str
-    created: datetime
-
-
-class AdapterCard(BaseModel):
+class RemovedCard(BaseModel):
+    model_config = example(name="support", version=3, removed=True)
     name: str
-    aliases: dict[str, int]
-    versions: list[VersionCard]
-
-
-class MoveCard(BaseModel):
-    """`alias` went from version `previous` (null: it was new) to `version`."""
-
-    sequence: int
-    alias: str
-    previous: int | None
     version: int
-    time: datetime
-
-
-class AdapterHistory(AdapterCard):
-    history: list[MoveCard]
-
-
-class AdapterList(BaseModel):
-    object: str = "list"
-    data: list[AdapterCard]
-
-
-class AliasMove(BaseModel):
-    """`expected`, where it is sent, is the version that the alias must point to now; null is none."""
-
-    model_config = ConfigDict(extra="forbid")
-    version: int
-    expected: int | None = None
-
-
-class AliasCard(BaseModel):
-    name: str
-    alias: str
-    version: int
-
-
-@router.post("/v1/adapters/{name}/uploads", status_code=201)
-async def create_upload(name: str, body: Annotated[NewUpload, Body()], request: Request) -> OpenUpload:
-    """Announce an adapter's files."""
-    if request.app.state.settings.names_base(name):
-        raise ApiError(f"{name!r} is the base's name; push the adapter under another.", code="name_taken")
-    upload = Upload(name=name, files=body.files, aliases=body.aliases)
-    identity, missing = await asyncio.to_thread(request.app.state.registry.staging.create, upload)
-    return OpenUpload(upload=identity, missing=missing)
-
-
-@router.put("/v1/uploads/{upload}/{file}", status_code=204)
-async def put_file(upload: str, file: str, request: Request) -> Response:
-    """Send one file as the raw body; size and digest are checked while it streams."""
-    with await asyncio.to_thread(request.app.state.registry.staging.receive, upload, file) as incoming:
-        async for block in _blocks(request.stream()):
-            await asyncio.to_thread(incoming.write, block)
-        await asyncio.to_thread(incoming.finish)
-    return Response(status_code=204)
-
-
-@router.post("/v1/uploads/{upload}/commit")
-async def commit(upload: str, request: Request) -> Committed:
-    """Check the adapter, keep it, load it into the running engine, and only then move the aliases."""
-    state = request.app.state
-    announced, version = await asyncio.to_thread(_keep, upload, state)
-    try:
-        await state.lifecycle.ensure_ready(version)
-    except UserError as error:
-        raise ApiError(
-            f"{error} Version {version.number} of {version.name!r} is stored, but no alias was moved to it.",
-            status=422,
-            code="adapter_failed",
-        ) from error
-    await asyncio.to_thread(state.registry.set_aliases, version.name, announced.aliases, version.number)
-    return Committed(
-        name=version.name,
-        version=version.number,
-        digest=version.digest,
-        state=state.lifecycle.state_of(version),
-        aliases=announced.aliases,
-    )
+    removed: bool = True
 
 
 @router.get("/v1/adapters")
-async def list_adapters(request: Request) -> AdapterList:
-    """Every adapter with its versions and aliases."""
+async def list_adapters(
+    request: Request,
+    key: Pushing,
+    after: Annotated[
+        str, Query(description="Only names behind this one: the `next` of the page before.")
+    ] = "",
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED, description="Adapters in one answer.")] = 100,
+) -> AdapterList:
+    """The adapters that the key reaches, by name, with their versions and aliases, a page at a time."""
     state = request.app.state
-    found = await asyncio.to_thread(state.registry.adapters)
-    return AdapterList(data=[AdapterCard(**_card(adapter, state)) for adapter in found])
+    found = await asyncio.to_thread(state.registry.adapters, after, limit + 1, key.adapters)
+    page = [adapter_card(adapter, state) for adapter in found[:limit]]
+    return AdapterList(data=page, next=page[-1].name if len(found) > limit else None)
 
 
-@router.get("/v1/adapters/{name}")
-async def show_adapter(name: str, request: Request) -> AdapterHistory:
-    """One adapter, with every move of its aliases, oldest first."""
+@router.get("/v1/adapters/{adapter}")
+async def show_adapter(adapter: Name, request: Request, key: Pushing) -> AdapterHistory:
+    """One adapter with where each version comes from, and every move of its aliases, oldest first."""
+    return await asyncio.to_thread(history_of, adapter, request.app.state)
+
+
+@router.get("/v1/adapters/{adapter}/versions/{version}")
+async def show_version(adapter: Name, version: Number, request: Request, key: Pushing) -> VersionDetail:
+    """One version, removed or not."""
+    shown = await asyncio.to_thread(history_of, adapter, request.app.state)
+    for one in shown.versions:
+        if one.version == version:
+            return one
+    raise ApiError(
+        f"adapter {adapter[:100]!r} has no version {version}; `serve show {adapter[:100]}` lists them.",
+        status=404,
+        code="model_not_found",
+    )
+
+
+@router.get(
+    "/v1/adapters/{adapter}/versions/{version}/files/{file}",
+    response_class=StreamingResponse,
+    responses={200: {"content": _BYTES}},
+)
+async def download(
+    adapter: Name, version: Number, file: File, request: Request, key: Pushing
+) -> StreamingResponse:
+    """One file of a version, byte for byte as it was uploaded; its digest is the `etag`."""
+    registry = request.app.state.registry
+    blob = await asyncio.to_thread(_blob, registry, f"{adapter}@{version}", file)
+    return StreamingResponse(
+        registry.storage.blobs.read(blob),
+        media_type="application/octet-stream",
+        headers={"etag": f'"{blob}"', "content-disposition": f'attachment; filename="{file}"'},
+    )
+
+
+@router.put("/v1/adapters/{adapter}/versions/{version}/pin")
+async def pin(adapter: Name, version: Number, request: Request, key: Administering) -> PinCard:
+    """Load a version, keep it loaded, and keep it from being removed."""
     state = request.app.state
-    adapter = await asyncio.to_thread(state.registry.show, name)
-    moves = [
-        MoveCard(
-            sequence=move.sequence,
-            alias=move.alias,
-            previous=move.previous,
-            version=move.number,
-            time=move.time,
+    found = await asyncio.to_thread(state.registry.resolve, f"{adapter}@{version}")
+    await state.lifecycle.ensure_ready(found)
+    await asyncio.to_thread(state.registry.pin, adapter, version, True, key.name)
+    return PinCard(name=adapter, version=version, pinned=True)
+
+
+@router.delete("/v1/adapters/{adapter}/versions/{version}/pin")
+async def unpin(adapter: Name, version: Number, request: Request, key: Administering) -> PinCard:
+    """Let a version go when its slot is needed."""
+    await asyncio.to_thread(request.app.state.registry.pin, adapter, version, False)
+    return PinCard(name=adapter, version=version, pinned=False)
+
+
+@router.delete("/v1/adapters/{adapter}/versions/{version}")
+async def remove(adapter: Name, version: Number, request: Request, key: Administering) -> RemovedCard:
+    """Bury a version that no alias means and no pin holds; pushing the same files again brings it back."""
+    state = request.app.state
+    found = await asyncio.to_thread(state.registry.show, adapter)
+    await asyncio.to_thread(state.registry.remove, adapter, version, key.name)
+    for one in found.versions:
+        if one.number == version:
+            await state.lifecycle.unload(one)
+    return RemovedCard(name=adapter, version=version)
+
+
+def _blob(registry: Any, reference: str, file: str) -> str:
+    """The digest of a version's file, whose bytes are in the store."""
+    version = registry.find(reference)
+    blob = version.files.get(file)
+    if blob is None or file.startswith(ENGINE):
+        names = ", ".join(name for name in version.files if not name.startswith(ENGINE))
+        raise ApiError(
+            f"version {reference} has no file {file[:100]!r}; it has {names}.",
+            status=404,
+            code="file_not_found",
         )
-        for move in await asyncio.to_thread(state.registry.history, name)
-    ]
-    return AdapterHistory(**_card(adapter, state), history=moves)
-
-
-@router.put("/v1/adapters/{name}/aliases/{alias}")
-async def move_alias(
-    name: str, alias: str, body: Annotated[AliasMove, Body()], request: Request
-) -> AliasCard:
-    """Point an alias to a version, once that version answers; `expected` makes it compare-and-swap."""
-    state = request.app.state
-    version = await asyncio.to_thread(state.registry.resolve, f"{name}@{body.version}")
-    await state.lifecycle.ensure_ready(version)
-    expected = body.expected if "expected" in body.model_fields_set else "any"
-    await asyncio.to_thread(state.registry.set_alias, name, alias, body.version, expected)
-    return AliasCard(name=name, alias=alias, version=body.version)
-
-
-def _keep(upload: str, state: Any) -> tuple[Upload, Version]:
-    settings, registry = state.settings, state.registry
-    modules = base_modules.read(settings.folder)
-    with registry.staging.commit(upload) as (announced, files):
-        checked = validate.check(files, settings.base, modules, settings.max_lora_rank)
-        return announced, registry.add(announced.name, checked)
-
-
-async def _blocks(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in larger pieces."""
-    block = bytearray()
-    async for chunk in stream:
-        block += chunk
-        if len(block) >= BLOCK_BYTES:
-            yield bytes(block)
-            block.clear()
-    yield bytes(block)
-
-
-def _card(adapter: Adapter, state: Any) -> dict[str, Any]:
-    versions = [
-        VersionCard(
-            version=version.number,
-            digest=version.digest,
-            rank=version.rank,
-            base=version.base_fingerprint,
-            state=state.lifecycle.state_of(version),
-            created=version.created,
-        )
-        for version in adapter.versions
-    ]
-    return {"name": adapter.name, "aliases": adapter.aliases, "versions": versions}
+    if not registry.storage.blobs.has(blob):
+        raise MissingBlob(missing(blob))
+    return str(blob)

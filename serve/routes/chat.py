@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
@@ -10,27 +11,27 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from serve.auth import Chatting, require
 from serve.engine.protocol import served_name
 from serve.errors import ApiError
+from serve.registry.keys import Key
 from serve.registry.records import Version
+from serve.routes.chat_document import ANSWER, MAX_CHOICES, REQUEST
 from serve.routes.fields import IGNORED, OURS, PASSED_ON
 from serve.routes.tools import check_tools
 from serve.settings import Settings
 
 T = TypeVar("T")
 
-MAX_CHOICES = 16
-"""The highest `n`; every choice is a sequence of its own in the engine."""
-
-router = APIRouter()
+router = APIRouter(tags=["chat"])
 
 
-@router.post("/v1/chat/completions")
-async def create(request: Request) -> Response:
+@router.post("/v1/chat/completions", openapi_extra={"requestBody": REQUEST}, responses={200: ANSWER})
+async def create(request: Request, key: Chatting) -> Response:
     """Answer a chat by the base or by an adapter, whole or as server-sent events."""
     state = request.app.state
-    body = await _body(request, state.settings.body_limit)
-    asked, version = await _choose(body, state.settings, state.registry)
+    body = await _body(request)
+    asked, version = await _choose(body, state.settings, state.registry, key)
     held = AsyncExitStack()
     try:
         if version:
@@ -46,17 +47,9 @@ async def create(request: Request) -> Response:
     return _Stream(label.events(answer), held, label.headers)
 
 
-async def _body(request: Request, limit: int) -> dict[str, Any]:
+async def _body(request: Request) -> dict[str, Any]:
     """The JSON object of the request, with only fields that this server knows."""
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > limit:
-            raise ApiError(
-                f"The request's body is larger than {limit} bytes; send fewer or shorter messages.",
-                status=413,
-                code="body_too_large",
-            )
+    data = await request.body()
     try:
         body = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -78,7 +71,9 @@ async def _body(request: Request, limit: int) -> dict[str, Any]:
     return body
 
 
-async def _choose(body: dict[str, Any], settings: Settings, registry: Any) -> tuple[str, Version | None]:
+async def _choose(
+    body: dict[str, Any], settings: Settings, registry: Any, key: Key
+) -> tuple[str, Version | None]:
     """The name that was asked for, and the version that it means now; None is the base.
 
     Leaves only the engine's fields in `body`.
@@ -96,13 +91,20 @@ async def _choose(body: dict[str, Any], settings: Settings, registry: Any) -> tu
     if settings.names_base(model):
         if adapter is None:
             return model, None
-        return model, await asyncio.to_thread(registry.resolve, adapter)
+        return model, await _resolve(adapter, registry, key)
     if adapter is not None and adapter != model:
         raise ApiError(
             f"model names adapter {model[:100]!r} and adapter names {adapter[:100]!r}; send one of the two.",
             param="adapter",
         )
-    return model, await asyncio.to_thread(registry.resolve, model)
+    return model, await _resolve(model, registry, key)
+
+
+async def _resolve(reference: str, registry: Any, key: Key) -> Version:
+    # Before it is known whether there is one: a key learns nothing of adapters that are not its own.
+    require(key, re.split("[:@]", reference, maxsplit=1)[0])
+    version: Version = await asyncio.to_thread(registry.resolve, reference)
+    return version
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -1,17 +1,57 @@
 """GET /v1/models and /health: what is served, and whether it can be."""
 
 import asyncio
-from typing import Any
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 
+from serve.auth import Chatting
 from serve.errors import ApiError
+from serve.routes.parameters import DIGEST, example
 
-router = APIRouter()
+router = APIRouter(tags=["models"])
+
+_BASE = {"id": "smollm2-135m-instruct-awq", "object": "model", "created": 0, "owned_by": "enxerto"}
+_ADAPTER = _BASE | {
+    "id": "support",
+    "created": 1_777_887_000,
+    "parent": _BASE["id"],
+    "version": 3,
+    "digest": DIGEST,
+    "state": "ready",
+}
+
+
+class Health(BaseModel):
+    """`fingerprint` is what an adapter for this base has in its manifest."""
+
+    model_config = example(status="ok", base=_BASE["id"], fingerprint=DIGEST)
+    status: str
+    base: str
+    fingerprint: str
+
+
+class ModelCard(BaseModel):
+    """OpenAI's fields; `parent` and those below it are there for adapters."""
+
+    id: str
+    object: str = "model"
+    created: int
+    owned_by: str = "enxerto"
+    parent: str | None = None
+    version: int | None = None
+    digest: str | None = None
+    state: str | None = None
+
+
+class ModelList(BaseModel):
+    model_config = example(object="list", data=[_BASE, _ADAPTER])
+    object: str = "list"
+    data: list[ModelCard]
 
 
 @router.get("/health")
-async def health(request: Request) -> dict[str, str]:
+async def health(request: Request) -> Health:
     """200 while the engine answers; 503 once it has died."""
     state = request.app.state
     if not state.engine.healthy:
@@ -22,26 +62,26 @@ async def health(request: Request) -> dict[str, str]:
             type="server_error",
         )
     base = state.settings.base
-    return {"status": "ok", "base": base.name, "fingerprint": base.fingerprint}
+    return Health(status="ok", base=base.name, fingerprint=base.fingerprint)
 
 
-@router.get("/v1/models")
-async def models(request: Request) -> dict[str, Any]:
-    """The base, and every version that an alias names, as OpenAI lists models."""
+@router.get("/v1/models", response_model_exclude_none=True)
+async def models(request: Request, key: Chatting) -> ModelList:
+    """The base, and every version that an alias names and the key reaches, as OpenAI lists models."""
     state = request.app.state
     base = state.settings.base.name
-    cards: list[dict[str, Any]] = [{"id": base, "object": "model", "created": 0, "owned_by": "enxerto"}]
+    cards = [ModelCard(id=base, created=0)]
     for reference, version in await asyncio.to_thread(state.registry.served):
+        if not key.reaches(version.name):
+            continue
         cards.append(
-            {
-                "id": reference,
-                "object": "model",
-                "created": int(version.created.timestamp()),
-                "owned_by": "enxerto",
-                "parent": base,
-                "version": version.number,
-                "digest": version.digest,
-                "state": state.lifecycle.state_of(version),
-            }
+            ModelCard(
+                id=reference,
+                created=int(version.created.timestamp()),
+                parent=base,
+                version=version.number,
+                digest=version.digest,
+                state=state.lifecycle.state_of(version),
+            )
         )
-    return {"object": "list", "data": cards}
+    return ModelList(data=cards)

@@ -7,7 +7,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from serve import client
+from serve.client.push import push as push_to
 from tests.conftest import Server
 from tests.serve.tiny import CONFIG, WEIGHTS, Base, sign
 
@@ -19,7 +19,7 @@ STRENGTH = 0.15
 def push(server: Server, folder: Path, name: str, seed: int) -> None:
     """Make an adapter, another one for another seed, and push it under the alias `default`."""
     make(folder / name, server, seed)
-    client.push(folder / name, name, ["default"], server.url)
+    push_to(folder / name, name, ["default"], server.url)
 
 
 def make(folder: Path, server: Server, seed: int) -> None:

@@ -42,7 +42,7 @@ TOOLS: list[ChatCompletionToolParam] = [
 
 @pytest.fixture(scope="module")
 def client(server: Server) -> OpenAI:
-    return OpenAI(base_url=f"{server.url}/v1", api_key="none", timeout=120, max_retries=0)
+    return OpenAI(base_url=f"{server.url}/v1", api_key=server.key, timeout=120, max_retries=0)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_an_adapter_answers_under_every_name_and_says_so(
     base = client.chat.completions.create(
         model=server.base.name, messages=QUESTION, max_tokens=16, temperature=0
     )
-    known = httpx.get(f"{server.url}/v1/adapters/{adapter}").json()["versions"][0]
+    known = httpx.get(f"{server.url}/v1/adapters/{adapter}", headers=server.headers).json()["versions"][0]
     named: list[tuple[str, dict[str, str]]] = [
         (adapter, {}),
         (f"{adapter}:default", {}),
@@ -207,7 +207,7 @@ def test_an_unknown_adapter_is_a_404_with_the_nearest_name(client: OpenAI, adapt
 )
 def test_bad_requests_name_their_field(server: Server, change: dict[str, object], param: str) -> None:
     body = {"model": server.base.name, "messages": QUESTION, "max_tokens": 4} | change
-    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body)
+    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body, headers=server.headers)
     error = answer.json()["error"]
     assert answer.status_code == 400, error
     assert error["param"] == param
@@ -226,13 +226,15 @@ def test_bad_requests_name_their_field(server: Server, change: dict[str, object]
     ids=["cut off", "a list", "not UTF-8", "deep", "large"],
 )
 def test_what_is_no_request_is_refused(server: Server, content: bytes, status: int, code: str) -> None:
-    answer = httpx.post(f"{server.url}/v1/chat/completions", content=content)
+    answer = httpx.post(f"{server.url}/v1/chat/completions", content=content, headers=server.headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
 def test_only_the_listed_routes_exist(server: Server) -> None:
     for path in ("/tokenize", "/metrics", "/v1/load_lora_adapter", "/docs", "/v1/completions"):
-        assert httpx.post(f"{server.url}{path}", json={}).status_code in (404, 405), path
+        assert httpx.post(f"{server.url}{path}", json={}, headers=server.headers).status_code in (404, 405), (
+            path
+        )
 
 
 def test_models_lists_base_and_adapter(client: OpenAI, server: Server, adapter: str) -> None:
@@ -255,13 +257,18 @@ def test_hanging_up_stops_the_generation_and_gives_the_lease_back(
     body = {"messages": QUESTION, "max_tokens": 1900, "logit_bias": {"2": -100}, "stream": stream}
     for name in names[:2]:
         if stream:
-            with httpx.stream("POST", url, json=body | {"model": name}, timeout=60) as events:
+            with httpx.stream(
+                "POST", url, json=body | {"model": name}, headers=server.headers, timeout=60
+            ) as events:
                 assert "chat.completion.chunk" in next(events.iter_lines())
         else:
             with pytest.raises(httpx.ReadTimeout):
-                httpx.post(url, json=body | {"model": name}, timeout=5)
+                httpx.post(url, json=body | {"model": name}, headers=server.headers, timeout=5)
     began = time.monotonic()
     answer = httpx.post(
-        url, json={"model": names[2], "messages": QUESTION, "max_tokens": 2}, timeout=RELEASE_SECONDS
+        url,
+        json={"model": names[2], "messages": QUESTION, "max_tokens": 2},
+        headers=server.headers,
+        timeout=RELEASE_SECONDS,
     )
     assert answer.status_code == 200, f"after {time.monotonic() - began:.0f} s"

@@ -55,7 +55,7 @@ def pushed(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(server: Server) -> OpenAI:
-    return OpenAI(base_url=f"{server.url}/v1", api_key="none", timeout=120, max_retries=0)
+    return OpenAI(base_url=f"{server.url}/v1", api_key=server.key, timeout=120, max_retries=0)
 
 
 def ask(client: OpenAI, model: str) -> str:
@@ -81,7 +81,9 @@ def test_the_engine_saw_as_many_tokens_as_the_trainer_renders(server: Server, pu
     conversation = Conversation.model_validate({"messages": QUESTION})
     expected = open_renderer(server.folder).prompt(conversation.messages, [])
     body = {"model": "quince", "messages": QUESTION, "max_tokens": 1, "prompt_logprobs": 0}
-    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60).json()
+    answer = httpx.post(
+        f"{server.url}/v1/chat/completions", json=body, timeout=60, headers=server.headers
+    ).json()
     seen = [int(next(iter(entry))) for entry in answer["prompt_logprobs"][1:]]
     assert seen == expected[1:]
     assert answer["usage"]["prompt_tokens"] == len(expected)
@@ -99,7 +101,7 @@ def test_a_folder_that_is_no_adapter_and_an_unknown_adapter(server: Server, tmp_
     assert "is no adapter" in refused.stderr
     assert "Traceback" not in refused.stderr
     body = {"model": "quinze", "messages": QUESTION}
-    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60)
+    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60, headers=server.headers)
     assert answer.status_code == 404
     error = answer.json()["error"]
     assert error["code"] == "model_not_found"

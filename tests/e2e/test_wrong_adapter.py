@@ -43,7 +43,7 @@ def test_mixed_answers_are_the_solo_answers(server: Server, models: list[str]) -
     requests = [(model, question) for question in QUESTIONS for model in models]
 
     async def scene() -> None:
-        client = AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", timeout=300)
+        client = AsyncOpenAI(base_url=f"{server.url}/v1", api_key=server.key, timeout=300)
         alone = {request: await _answer(client, *request) for request in set(requests)}
         for question in QUESTIONS:
             texts = {_text(alone[model, question]) for model in set(models)}

@@ -27,7 +27,7 @@ def server(tmp_path: Path, base: Base) -> TinyServer:
 
 @pytest.fixture
 def http(server: TinyServer) -> Iterator[TestClient]:
-    with TestClient(server.app, raise_server_exceptions=False) as client:
+    with TestClient(server.app, raise_server_exceptions=False, headers=server.headers) as client:
         yield client
 
 
@@ -83,9 +83,10 @@ def test_a_pushed_adapter_is_in_the_engine_when_the_commit_is_answered(
     }
     assert server.engine.held == {f"support@{version.digest}"}
     assert {path.name for path in version.folder.iterdir()} == set(ADAPTER_FILES)
-    assert all(
-        (version.folder / name).read_bytes() == (adapter / name).read_bytes() for name in ADAPTER_FILES
-    )
+    for name in ADAPTER_FILES:
+        sent = http.get(f"/v1/adapters/support/versions/1/files/{name}")
+        assert sent.content == (adapter / name).read_bytes()
+        assert sent.headers["etag"] == f'"{digest.of_bytes(sent.content)}"'
 
 
 def test_the_same_files_again_are_the_same_version_and_are_not_sent_again(
@@ -109,9 +110,27 @@ def test_list_and_show_tell_versions_aliases_and_moves(
         (1, 4, "ready"), (2, 4, "ready")
     ]  # fmt: skip
     assert [(move["previous"], move["version"]) for move in shown["history"]] == [(None, 1), (1, 2)]
-    shown.pop("history")
-    assert http.get("/v1/adapters").json() == {"object": "list", "data": [shown]}
+    assert shown["versions"][0]["was"] == ["default"]
+    assert shown["versions"][1]["held_by"] == ["default"]
+    (listed,) = http.get("/v1/adapters").json()["data"]
+    assert (listed["name"], listed["aliases"]) == ("support", {"default": 2})
+    assert all(
+        one.items() <= more.items() for one, more in zip(listed["versions"], shown["versions"], strict=True)
+    )
+    assert http.get("/v1/adapters/support/versions/2").json() == shown["versions"][1]
     assert error(http.get("/v1/adapters/suport"), 404, "model_not_found").count("support")
+
+
+def test_a_list_comes_in_pages(http: TestClient, adapter: Path) -> None:
+    for name in "abcde":
+        push(http, adapter, [], name)
+    first = http.get("/v1/adapters", params={"limit": 2}).json()
+    assert [one["name"] for one in first["data"]] == ["a", "b"]
+    assert first["next"] == "b"
+    last = http.get("/v1/adapters", params={"limit": 2, "after": "d"}).json()
+    assert ([one["name"] for one in last["data"]], last["next"]) == (["e"], None)
+    for wrong in ({"limit": 0}, {"limit": 1001}, {"after": "A"}, {"after": "\0"}):
+        error(http.get("/v1/adapters", params=wrong), 400, "invalid_request")
 
 
 def test_an_engine_that_refuses_leaves_the_alias_where_it_was(
@@ -149,7 +168,7 @@ def test_a_file_of_another_size_or_digest_is_refused_and_can_be_sent_again(
     size = (adapter / "adapter_config.json").stat().st_size
     assert "announced" in error(http.put(path, content=b" " * size), 400, "invalid_request")
     refused = http.post(f"/v1/uploads/{identity}/commit")
-    assert "did not come yet" in error(refused, 400, "invalid_request")
+    assert "did not come yet" in error(refused, 409, "upload_incomplete")
     assert http.put(path, content=(adapter / "adapter_config.json").read_bytes()).status_code == 204
 
 
@@ -212,8 +231,11 @@ def test_an_alias_moves_by_compare_and_swap(
     push(http, adapter, ["default"])
     push(http, tiny.make_adapter(tmp_path / "second", base, seed=1), [])
     path = "/v1/adapters/support/aliases/default"
+    assert http.get(path).json()["version"] == 1
+    assert http.get("/v1/adapters/support/aliases/none").json()["version"] is None
+    error(http.get("/v1/adapters/other/aliases/default"), 404, "model_not_found")
     moved = http.put(path, json={"version": 2, "expected": 1})
-    assert moved.json() == {"name": "support", "alias": "default", "version": 2}
+    assert moved.json() == {"name": "support", "alias": "default", "version": 2, "previous": None}
     assert "points to version 2" in error(
         http.put(path, json={"version": 1, "expected": 1}), 409, "alias_moved"
     )
@@ -279,9 +301,11 @@ def test_the_loop_goes_on_while_an_adapter_is_checked(
     assert threads == [True]
 
 
-def test_errors_of_the_framework_have_the_same_shape(http: TestClient, server: TinyServer) -> None:
+def test_errors_of_the_framework_have_the_same_shape(
+    http: TestClient, server: TinyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "no route" in error(http.get("/v1/nothing"), 404, "not_found")
     error(http.delete("/v1/adapters"), 405, "method_not_allowed")
-    server.app.state.registry = None
+    monkeypatch.setattr(server.registry, "adapters", lambda: None)
     message = error(http.get("/v1/adapters"), 500, "internal_error")
     assert "NoneType" not in message

@@ -23,8 +23,10 @@ def base(tmp_path: Path) -> Base:
 
 
 @pytest.fixture
-def url(tmp_path: Path, base: Base) -> Iterator[str]:
-    with listening(tiny.make_server(tmp_path / "registry", base).app) as url:
+def url(tmp_path: Path, base: Base, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    server = tiny.make_server(tmp_path / "registry", base)
+    monkeypatch.setenv("ENXERTO_API_KEY", server.key)
+    with listening(server.app) as url:
         yield url
 
 
@@ -63,7 +65,7 @@ def test_a_day_with_the_registry(url: str, base: Base, tmp_path: Path) -> None:
     ]
     assert json.loads(serve("ls", "--json", url=url)[1])[0]["aliases"] == {"canary": 2, "default": 1}
     code, out, _ = serve("show", "support", url=url)
-    assert (code, len(out.splitlines())) == (0, 1 + 2 + 1 + 4)
+    assert (code, len(out.splitlines())) == (0, 1 + 2 + 2 * 2 + 1 + 4)
     assert json.loads(serve("show", "support", "--json", url=url)[1])["history"][0]["version"] == 1
     assert serve("chat", "hello", "--model", "support:canary", url=url)[:2] == (0, "support@2 heard hello\n")
     assert serve("chat", url=url, stdin="a\nb\n")[:2] == (0, "tiny-awq heard a\ntiny-awq heard b\n")

@@ -1,4 +1,4 @@
-"""The index: immutable versions, aliases by compare-and-swap, a history without gaps."""
+"""Versions and aliases on SQLite and PostgreSQL: immutable, by compare-and-swap, a history without gaps."""
 
 import threading
 from collections.abc import Iterator
@@ -9,19 +9,31 @@ import pytest
 import sqlalchemy
 from sqlalchemy import text
 
-from serve.registry.index import Index
-from serve.registry.records import AliasMoved, UnknownAdapter
+from serve.registry.aliases import Aliases
+from serve.registry.database import Database, sqlite_url
+from serve.registry.index import Index, NewVersion
+from serve.registry.records import AliasMoved, InUse, StorageBusy, UnknownAdapter
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Iterator[Index]:
-    index = Index(tmp_path / "index.sqlite")
-    yield index
-    index.close()
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def index(database: Database) -> Index:
+    return Index(database)
+
+
+@pytest.fixture
+def aliases(database: Database) -> Aliases:
+    return Aliases(database)
 
 
 def add(index: Index, name: str = "support", digest: str = "sha256:1") -> int:
-    return index.add(name, digest, 8, "sha256:base", {"manifest.json": digest}).number
+    return index.add(name, NewVersion(digest, 8, "sha256:base", {"manifest.json": digest})).number
 
 
 def test_numbers_count_per_adapter_and_the_same_digest_is_the_same_version(index: Index) -> None:
@@ -33,9 +45,22 @@ def test_numbers_count_per_adapter_and_the_same_digest_is_the_same_version(index
     ]  # fmt: skip
 
 
-def test_a_version_is_found_in_every_way(index: Index) -> None:
+def test_a_page_is_of_those_that_have_a_version(index: Index) -> None:
+    for name in ("d", "a", "c", "b"):
+        add(index, name), add(index, name, "other")
+    index.remove("a", 1), index.remove("b", 1), index.remove("b", 2)
+    assert index.page("", 2) == ["a", "c"]
+    assert index.page("c", 2) == ["d"]
+    assert index.page("d", 2) == []
+    assert index.page("", 9, only=("d", "b", "x")) == ["d"]
+    assert [(row.adapter, row.number) for row in index.versions("c", "d")] == [
+        ("c", 1), ("c", 2), ("d", 1), ("d", 2)
+    ]  # fmt: skip
+
+
+def test_a_version_is_found_in_every_way(index: Index, aliases: Aliases) -> None:
     add(index, digest="a"), add(index, digest="b")
-    index.move("support", ["canary"], 2)
+    aliases.move("support", ["canary"], 2)
     for row in (
         index.by_number("support", 2),
         index.by_digest("support", "b"),
@@ -48,48 +73,68 @@ def test_a_version_is_found_in_every_way(index: Index) -> None:
     assert index.by_number("other", 1) is None
 
 
-def test_what_was_written_is_there_after_a_restart(index: Index, tmp_path: Path) -> None:
+def test_what_was_written_is_there_after_a_restart(database_url: str, index: Index, aliases: Aliases) -> None:
     add(index)
-    index.move("support", ["default"], 1)
-    again = Index(tmp_path / "index.sqlite")
-    found = again.by_alias("support", "default")
+    aliases.move("support", ["default"], 1)
+    again = Database(database_url)
+    found = Index(again).by_alias("support", "default")
     again.close()
     assert found is not None
     assert found.number == 1
 
 
-def test_an_alias_moves_only_from_where_it_was_expected(index: Index) -> None:
+def test_an_alias_moves_only_from_where_it_was_expected(index: Index, aliases: Aliases) -> None:
     add(index, digest="a"), add(index, digest="b"), add(index, digest="c")
-    index.move("support", ["default"], 1, expected=None)
+    aliases.move("support", ["default"], 1, expected=None)
     with pytest.raises(AliasMoved, match="points to version 1, where no version was expected"):
-        index.move("support", ["default"], 2, expected=None)
+        aliases.move("support", ["default"], 2, expected=None)
     with pytest.raises(AliasMoved, match="points to version 1, where version 3 was expected"):
-        index.move("support", ["default"], 2, expected=3)
-    index.move("support", ["default"], 2, expected=1)
-    index.move("support", ["default"], 3)
-    index.move("support", ["default"], 3, expected=2)
-    moves = index.history("support")
-    assert [(move.sequence, move.alias, move.previous, move.number) for move in moves] == [
-        (1, "default", None, 1), (2, "default", 1, 2), (3, "default", 2, 3)
+        aliases.move("support", ["default"], 2, expected=3)
+    aliases.move("support", ["default"], 2, expected=1, by="ana")
+    aliases.move("support", ["default"], 3)
+    aliases.move("support", ["default"], 3, expected=2)
+    moves = aliases.history("support")
+    assert [(move.sequence, move.alias, move.previous, move.number, move.by) for move in moves] == [
+        (1, "default", None, 1, None), (2, "default", 1, 2, "ana"), (3, "default", 2, 3, None)
     ]  # fmt: skip
 
 
-def test_several_aliases_move_together_or_not_at_all(index: Index) -> None:
+def test_an_alias_goes_back_and_goes_away(index: Index, aliases: Aliases) -> None:
     add(index, digest="a"), add(index, digest="b")
-    index.move("support", ["canary"], 1)
+    with pytest.raises(AliasMoved, match="no previous version"):
+        aliases.roll_back("support", "default")
+    aliases.move("support", ["default"], 1)
+    aliases.move("support", ["default"], 2)
+    assert aliases.roll_back("support", "default") == (2, 1)
+    assert aliases.roll_back("support", "default") == (1, 2)
+    aliases.move("support", ["default"], None, expected=2)
+    assert aliases.all("support") == []
+    assert [(move.previous, move.number) for move in aliases.history()][-1] == (2, None)
+    with pytest.raises(AliasMoved, match="no previous version"):
+        aliases.roll_back("support", "default")
+    for name in ("move", "roll_back"):
+        with pytest.raises(UnknownAdapter, match="named 'other'"):
+            aliases.move("other", ["a"], None) if name == "move" else aliases.roll_back("other", "a")
+
+
+def test_several_aliases_move_together_or_not_at_all(index: Index, aliases: Aliases) -> None:
+    add(index, digest="a"), add(index, digest="b")
+    aliases.move("support", ["canary"], 1)
     with pytest.raises(AliasMoved):
-        index.move("support", ["default", "canary"], 2, expected=None)
-    assert [(row.alias, row.number) for row in index.aliases("support")] == [("canary", 1)]
-    index.move("support", ["default", "canary"], 2)
-    assert [(row.alias, row.number) for row in index.aliases("support")] == [("canary", 2), ("default", 2)]
+        aliases.move("support", ["default", "canary"], 2, expected=None)
+    assert [(row.alias, row.number) for row in aliases.all("support")] == [("canary", 1)]
+    aliases.move("support", ["default", "canary"], 2)
+    assert [(row.alias, row.number) for row in aliases.all("support")] == [("canary", 2), ("default", 2)]
 
 
-def test_an_alias_cannot_point_to_a_version_that_is_not_there(index: Index) -> None:
+def test_an_alias_cannot_point_to_a_version_that_is_not_there(
+    database: Database, index: Index, aliases: Aliases
+) -> None:
     add(index)
-    with pytest.raises(UnknownAdapter, match="no version 2"):
-        index.move("support", ["default"], 2)
-    with pytest.raises(sqlalchemy.exc.IntegrityError), index._writers.begin() as connection:
-        connection.execute(text("INSERT INTO aliases VALUES ('support', 'default', 2)"))
+    with pytest.raises(UnknownAdapter, match="version 2 of adapter 'support' does not exist"):
+        aliases.move("support", ["default"], 2)
+    with pytest.raises(sqlalchemy.exc.IntegrityError), database.write() as session:
+        session.execute(text("INSERT INTO aliases VALUES ('support', 'default', 2)"))
 
 
 @pytest.mark.parametrize(
@@ -101,54 +146,104 @@ def test_an_alias_cannot_point_to_a_version_that_is_not_there(index: Index) -> N
         "DELETE FROM alias_history",
     ],
 )
-def test_versions_and_history_cannot_be_changed(index: Index, statement: str) -> None:
+def test_versions_and_history_cannot_be_changed(
+    database: Database, index: Index, aliases: Aliases, statement: str
+) -> None:
     add(index)
-    index.move("support", ["default"], 1)
-    with (
-        pytest.raises(sqlalchemy.exc.IntegrityError, match="immutable"),
-        index._writers.begin() as connection,
-    ):
-        connection.execute(text(statement))
+    aliases.move("support", ["default"], 1)
+    with pytest.raises(sqlalchemy.exc.DBAPIError, match="immutable"), database.write() as session:
+        session.execute(text(statement))
+    assert index.versions()[0].digest == "sha256:1"
 
 
-def test_the_journal_is_safe_on_an_old_sqlite(index: Index) -> None:
-    with index._readers.connect() as connection:
+def test_a_removed_version_is_no_longer_found_and_comes_back_by_its_bytes(
+    index: Index, aliases: Aliases
+) -> None:
+    add(index, digest="a"), add(index, digest="b")
+    aliases.move("support", ["default"], 1)
+    with pytest.raises(InUse, match="version 1 of adapter 'support' is what 'default' means"):
+        index.remove("support", 1)
+    index.pin("support", 2, by="ana"), index.pin("support", 2)
+    with pytest.raises(InUse, match=r"is pinned; .*serve pin --off support@2"):
+        index.remove("support", 2)
+    index.unpin("support", 2)
+    index.remove("support", 2, by="ana")
+    assert index.by_number("support", 2) is None
+    assert index.by_digest("support", "b") is None
+    assert [(row.number, row.by) for row in index.tombstones()] == [(2, "ana")]
+    index.remove("support", 2, by="bob")
+    assert [(row.number, row.by) for row in index.tombstones()] == [(2, "ana")], "it was, and stays so"
+    with pytest.raises(UnknownAdapter, match="version 2 of adapter 'support' was removed"):
+        index.pin("support", 2)
+    with pytest.raises(UnknownAdapter, match="version 3 of adapter 'support' does not exist"):
+        index.remove("support", 3)
+    with pytest.raises(UnknownAdapter, match="was removed"):
+        aliases.move("support", ["canary"], 2)
+    assert add(index, digest="b") == 2
+    assert index.by_number("support", 2) is not None
+
+
+def test_each_change_counts_and_a_refused_one_does_not(
+    database: Database, index: Index, aliases: Aliases
+) -> None:
+    add(index)
+    before = database.revision()
+    aliases.move("support", ["default"], 1)
+    assert database.revision() == before + 1
+    with pytest.raises(AliasMoved):
+        aliases.move("support", ["default"], None, expected=3)
+    index.versions(), aliases.all()
+    assert database.revision() == before + 1
+
+
+def test_the_journal_is_safe_on_an_old_sqlite(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "index.sqlite"))
+    with database.read() as session:
         pragmas = {
-            name: connection.execute(text(f"PRAGMA {name}")).scalar()
+            name: session.execute(text(f"PRAGMA {name}")).scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys")
         }
-    assert pragmas == {"journal_mode": "delete", "synchronous": 2, "foreign_keys": 1}
+    assert pragmas == {"journal_mode": "delete", "synchronous": 3, "foreign_keys": 1}
 
 
-def test_two_servers_that_move_one_alias_leave_a_linear_history(tmp_path: Path) -> None:
-    """Compare-and-swap loops over two indexes of one file; a lost update would break the chain."""
-    indexes = [Index(tmp_path / "index.sqlite") for _ in range(2)]
+def test_a_locked_database_is_one_sentence(database_url: str) -> None:
+    holder, waiting = Database(database_url), Database(database_url, busy_seconds=0.2)
+    with holder.write(), pytest.raises(StorageBusy, match="try again in a moment"):
+        Index(waiting).add("support", NewVersion("a", 8, "b", {}))
+    assert Index(waiting).add("support", NewVersion("a", 8, "b", {})).number == 1
+    holder.close(), waiting.close()
+
+
+def test_two_servers_that_move_one_alias_leave_a_linear_history(database_url: str) -> None:
+    """Compare-and-swap loops over two connections to one database; a lost update would break the chain."""
+    databases = [Database(database_url) for _ in range(2)]
+    index = Index(databases[0])
     for digest in "abcd":
-        add(indexes[0], digest=digest)
+        add(index, digest=digest)
+    finished: list[Database] = []
 
-    finished: list[Index] = []
-
-    def move(index: Index) -> None:
+    def move(database: Database) -> None:
+        index, aliases = Index(database), Aliases(database)
         done = 0
         while done < 10:
             row = index.by_alias("support", "default")
             seen = row.number if row else None
             try:
-                index.move("support", ["default"], (seen or 0) % 4 + 1, seen)
+                aliases.move("support", ["default"], (seen or 0) % 4 + 1, seen)
                 done += 1
             except AliasMoved:
                 continue
-        finished.append(index)
+        finished.append(database)
 
-    threads = [threading.Thread(target=move, args=(index,), daemon=True) for index in indexes * 2]
+    threads = [threading.Thread(target=move, args=(one,), daemon=True) for one in databases * 2]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=60)
         assert not thread.is_alive()
-    moves = indexes[0].history("support")
-    for index in indexes:
-        index.close()
+    moves = Aliases(databases[0]).history("support")
+    for database in databases:
+        database.close()
     assert len(finished) == 4
     assert len(moves) >= 10
     assert [move.previous for move in moves] == [None, *(move.number for move in moves[:-1])]

@@ -14,7 +14,7 @@ from data.manifest import ADAPTER_FILES, adapter_digest
 from serve.engine.protocol import Answer, Engine
 from serve.errors import ApiError
 from serve.lifecycle import Lifecycle, State
-from serve.registry.records import Version
+from serve.registry.records import NotServable, Version
 
 
 class StrictEngine:
@@ -176,10 +176,12 @@ def test_steady_use_of_one_version_keeps_no_other_out(make: Make) -> None:
 
 
 def test_changed_files_never_reach_the_engine(make: Make) -> None:
+    def changed(version: Version) -> None:
+        raise NotServable(f"the files of {version.name} have another digest")
+
     async def scene() -> None:
         engine = StrictEngine(slots=1)
-        lifecycle, version = Lifecycle(engine), make("a")
-        (version.folder / "adapter_model.safetensors").write_text("something else")
+        lifecycle, version = Lifecycle(engine, changed), make("a")
         with pytest.raises(ApiError, match="digest") as caught:
             await lifecycle.ensure_ready(version)
         assert caught.value.status == 503
@@ -264,5 +266,25 @@ def test_a_thousand_streams_over_four_slots(make: Make) -> None:
         for version in versions:
             await lifecycle.unload(version)
         assert engine.held == set()
+
+    run(scene())
+
+
+def test_a_pinned_version_keeps_its_slot_until_it_is_let_go(make: Make) -> None:
+    async def scene() -> None:
+        engine = StrictEngine(slots=2)
+        lifecycle, first, second, third = Lifecycle(engine), make("a"), make("b"), make("c")
+        for version in (first, second):
+            await ask(engine, lifecycle, version)
+        assert lifecycle.keep([first]) == [first]
+        assert lifecycle.keep([first]) == []
+        await ask(engine, lifecycle, third)
+        assert engine.held == {"a@1", "c@1"}, "the pinned one was used longest ago, and stays"
+        lifecycle.keep([first, third])
+        with pytest.raises(ApiError, match=r"all 2 slots hold pinned versions; .*--max-loras"):
+            await ask(engine, lifecycle, second)
+        lifecycle.keep([])
+        await lifecycle.ensure_ready(second)
+        assert "b@1" in engine.held
 
     run(scene())

@@ -1,7 +1,9 @@
 """Names to versions, and what a registry keeps over restarts and for other servers."""
 
+import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,13 @@ import pytest
 from data import digest
 from data.errors import UserError
 from data.manifest import ADAPTER_FILES, FileEntry
-from serve.registry.records import NotServable, Reference, UnknownAdapter, UnknownUpload
+from serve.registry.records import (
+    NotServable,
+    Reference,
+    StorageBusy,
+    UnknownAdapter,
+    UnknownUpload,
+)
 from serve.registry.registry import Registry
 from serve.registry.staging import STALE_SECONDS, Upload
 from tests.serve import tiny
@@ -117,28 +125,102 @@ def test_a_version_for_another_base_or_a_higher_rank_is_kept_but_not_served(
         assert [adapter.name for adapter in other.adapters()] == ["support"]
 
 
-def test_a_lost_version_folder_is_made_again_at_start(registry: Registry, base: Base, tmp_path: Path) -> None:
-    folder = registry.resolve(add(registry, base, tmp_path)).folder
-    shutil.rmtree(folder)
-    again = tiny.make_registry(tmp_path / "registry", base)
-    assert (again.resolve("support@1").folder / "manifest.json").is_file()
+def test_a_lost_or_damaged_folder_is_made_again_before_it_is_loaded(
+    registry: Registry, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = registry.resolve(add(registry, base, tmp_path))
+    shutil.rmtree(version.folder)
+    registry.make_ready(version)
+    config = version.folder / "adapter_config.json"
+    written = config.read_bytes()
+    config.unlink()  # a file of its own, where the blob must stay what it is
+    config.write_bytes(written.replace(b"16", b"32"))
+    registry.make_ready(version)
+    assert config.read_bytes() == written
 
 
-def test_lost_blobs_do_not_keep_the_server_from_starting(
+def test_lost_or_damaged_blobs_are_said_when_they_are_needed(
     registry: Registry, base: Base, tmp_path: Path
 ) -> None:
-    shutil.rmtree(registry.resolve(add(registry, base, tmp_path)).folder)
+    version = registry.resolve(add(registry, base, tmp_path))
+    shutil.rmtree(version.folder)
+    blob = (
+        tmp_path / "registry" / "blobs" / version.files[tiny.WEIGHTS][7:9] / version.files[tiny.WEIGHTS][7:]
+    )
+    blob.chmod(0o644)
+    blob.write_bytes(b"other")
+    with pytest.raises(NotServable, match=r"support@1 cannot be served: the blob .* holds other bytes"):
+        registry.make_ready(version)
     shutil.rmtree(tmp_path / "registry" / "blobs")
-    assert len(tiny.make_registry(tmp_path / "registry", base).adapters()) == 1
+    again = tiny.make_registry(tmp_path / "registry", base)
+    assert len(again.adapters()) == 1
+    with pytest.raises(NotServable, match="are not in the blob store"):
+        again.make_ready(version)
+
+
+def test_the_engine_gets_only_what_was_read_of_a_config(
+    registry: Registry, base: Base, tmp_path: Path
+) -> None:
+    folder = tiny.make_adapter(tmp_path / "adapter", base)
+    tiny.change_config(folder, base_model_name_or_path="tiny-awq", revision="main", peft_version="9")
+    tiny.sign(folder, base)
+    version = registry.add("support", tiny.check_adapter(folder, base))
+    seen = json.loads((version.folder / tiny.CONFIG).read_bytes())
+    assert seen["r"] == tiny.RANK
+    assert sorted(seen["target_modules"]) == ["down_proj", "q_proj"]
+    assert seen.keys().isdisjoint({"base_model_name_or_path", "revision", "peft_version", "modules_to_save"})
+    assert version.files[tiny.CONFIG] == digest.of_file(folder / tiny.CONFIG)
+
+
+def test_a_version_says_where_it_comes_from(registry: Registry, base: Base, tmp_path: Path) -> None:
+    folder = tiny.make_adapter(tmp_path / "adapter", base)
+    (folder / "report.json").write_text(json.dumps({"metrics": {"accuracy": 0.9, "name": "x"}}))
+    version = registry.add("support", tiny.check_adapter(folder, base), by="ana")
+    assert (version.pushed_by, version.size) == ("ana", sum(path.stat().st_size for path in folder.iterdir()))
+    told = version.provenance
+    assert told["coverage"] == {"changed": 2, "modules": 2}
+    assert told["dataset"]["digest"] == digest.of_bytes(b"data")
+    assert told["report"] == {"accuracy": 0.9}
+    bare = tiny.make_adapter(tmp_path / "bare", base)
+    assert registry.add("support", tiny.check_adapter(bare, base)).number == 2, (
+        "another report, another version"
+    )
+
+
+def test_what_one_server_changes_the_other_sees(registry: Registry, base: Base, tmp_path: Path) -> None:
+    other = tiny.make_registry(tmp_path / "registry", base)
+    add(registry, base, tmp_path, 0), add(registry, base, tmp_path, 1)
+    registry.set_alias("support", "default", 1)
+    assert other.resolve("support").number == 1
+    registry.set_alias("support", "default", 2)
+    end = time.monotonic() + 2
+    while other.resolve("support").number == 1:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_names_are_answered_while_the_index_cannot_be_asked(
+    registry: Registry, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(registry, base, tmp_path)
+    registry.set_alias("support", "default", 1)
+    registry.resolve("support")
+
+    def away() -> int:
+        raise StorageBusy("gone")
+
+    monkeypatch.setattr(registry.storage.database, "revision", away)
+    monkeypatch.setattr("serve.registry.names.LOOK_AGAIN", 0)
+    assert registry.resolve("support").number == 1
 
 
 def test_a_crash_before_the_index_leaves_no_version(
     registry: Registry, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(*_: object) -> None:
+    def crash(*_: object, **__: object) -> None:
         raise OSError("killed")
 
-    monkeypatch.setattr(registry._index, "add", crash)
+    monkeypatch.setattr(registry.storage.index, "add", crash)
     with pytest.raises(OSError, match="killed"):
         add(registry, base, tmp_path)
     again = tiny.make_registry(tmp_path / "registry", base)
@@ -161,7 +243,8 @@ def test_only_old_uploads_are_cleared_at_start(registry: Registry, base: Base, t
     old, fresh = (registry.staging.create(UPLOAD)[0] for _ in range(2))
     folder = tmp_path / "registry" / "staging" / old
     past = folder.stat().st_mtime - STALE_SECONDS - 60
-    os.utime(folder, (past, past))
+    for path in (folder, *folder.iterdir()):
+        os.utime(path, (past, past))
     again = tiny.make_registry(tmp_path / "registry", base)
     with again.staging.receive(fresh, "manifest.json"):
         pass

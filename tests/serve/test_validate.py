@@ -57,13 +57,18 @@ def refused(adapter: Path, base: Base, why: str, **settings: int) -> None:
 @pytest.mark.parametrize("extra", ["tokenizer.json", "adapter_model.bin", ".hidden"])
 def test_a_further_file_is_refused(adapter: Path, base: Base, extra: str) -> None:
     (adapter / extra).write_text("{}")
-    refused(adapter, base, "exactly adapter_config.json, adapter_model.safetensors, manifest.json")
+    refused(adapter, base, "An adapter is adapter_config.json, adapter_model.safetensors, manifest.json")
+
+
+def test_a_folder_within_is_refused(adapter: Path, base: Base) -> None:
+    (adapter / "README.md").mkdir()
+    refused(adapter, base, "a folder of plain files")
 
 
 @pytest.mark.parametrize("missing", ["adapter_config.json", "adapter_model.safetensors", "manifest.json"])
 def test_a_missing_file_is_refused(adapter: Path, base: Base, missing: str) -> None:
     (adapter / missing).unlink()
-    refused(adapter, base, "exactly adapter_config.json")
+    refused(adapter, base, "An adapter is adapter_config.json")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +115,7 @@ def test_a_config_beyond_plain_lora_is_refused(
     [
         ('{"peft_type": "LORA", "peft_type": "LORA"}', "twice"),
         ("[]", "valid dictionary"),
-        ("[" * 100_000, "nested too deeply"),
+        ("[" * 10_000, "nested too deeply"),
         ("not json", "Expecting value"),
         ('{"r": ' + "9" * 5000 + "}", "digits"),
     ],
@@ -204,7 +209,7 @@ def test_a_tensor_that_no_target_names_is_refused(adapter: Path, base: Base) -> 
 def test_a_bad_value_in_the_last_block_is_found(
     adapter: Path, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serve.registry.validate.BLOCK_ITEMS", 10)
+    monkeypatch.setattr("serve.registry.values.BLOCK_ITEMS", 10)
     tiny.change_weights(adapter, lambda tensors: tensors[DOWN_A].put(-1, np.nan))
     tiny.sign(adapter, base)
     refused(adapter, base, "NaN")

@@ -1,8 +1,9 @@
 """A base and adapters of a few hundred values, for everything that looks at files and never computes."""
 
 import json
+import secrets
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,15 @@ from serve.lifecycle import Lifecycle
 from serve.registry import base_modules, validate
 from serve.registry.records import Version
 from serve.registry.registry import Registry
+from serve.registry.storage import Storage
 from serve.registry.validate import Checked
 from serve.settings import Settings
 
 RANK = 4
 MAX_RANK = 8
-MODULES = {"model.layers.0.self_attn.q_proj": (16, 24), "model.layers.0.mlp.down_proj": (32, 16)}
+Modules = dict[str, tuple[int, int]]
+
+MODULES: Modules = {"model.layers.0.self_attn.q_proj": (16, 24), "model.layers.0.mlp.down_proj": (32, 16)}
 """Module to (in, out) features, none square and none alike, so that a transposed shape shows."""
 
 RENDERER = RendererId(name="template", version=1, digest=digest.of_bytes(b"template"))
@@ -44,9 +48,10 @@ CONFIG = "adapter_config.json"
 class Base:
     folder: Path
     manifest: BaseManifest
+    modules: Modules = field(default_factory=lambda: MODULES)
 
 
-def make_base(folder: Path, salt: str = "") -> Base:
+def make_base(folder: Path, salt: str = "", modules: Modules = MODULES) -> Base:
     """A base folder with AWQ headers; another salt is another base of the same shapes."""
     folder.mkdir(parents=True)
     tensors: dict[str, Any] = {
@@ -54,7 +59,7 @@ def make_base(folder: Path, salt: str = "") -> Base:
         "lm_head.weight": np.zeros((10, 16), np.float16),
         "model.norm.weight": np.zeros(16, np.float16),
     }
-    for module, (inputs, outputs) in MODULES.items():
+    for module, (inputs, outputs) in modules.items():
         tensors[f"{module}.qweight"] = np.zeros((inputs, outputs // 8), np.int32)
         tensors[f"{module}.qzeros"] = np.zeros((1, outputs // 8), np.int32)
         tensors[f"{module}.scales"] = np.zeros((1, outputs), np.float16)
@@ -70,14 +75,14 @@ def make_base(folder: Path, salt: str = "") -> Base:
         name="tiny-awq", source={}, identity=identity, fingerprint=BaseManifest.fingerprint_of(identity)
     )
     (folder / "base.json").write_text(manifest.model_dump_json())
-    return Base(folder, manifest)
+    return Base(folder, manifest, modules)
 
 
-def weights(seed: int = 0) -> dict[str, Any]:
+def weights(seed: int = 0, modules: Modules = MODULES) -> dict[str, Any]:
     """A pair of matrices for every module, by PEFT's names: A [rank, in] and B [out, rank], float32."""
     random = np.random.default_rng(seed)
     tensors: dict[str, Any] = {}
-    for module, (inputs, outputs) in MODULES.items():
+    for module, (inputs, outputs) in modules.items():
         for side, shape in (("A", (RANK, inputs)), ("B", (outputs, RANK))):
             tensors[f"base_model.model.{module}.lora_{side}.weight"] = random.normal(size=shape).astype("f4")
     return tensors
@@ -86,7 +91,7 @@ def weights(seed: int = 0) -> dict[str, Any]:
 def make_adapter(folder: Path, base: Base, seed: int = 0) -> Path:
     """A valid adapter; another seed is another adapter."""
     folder.mkdir(parents=True)
-    save_file(weights(seed), folder / WEIGHTS, {"format": "pt"})
+    save_file(weights(seed, base.modules), folder / WEIGHTS, {"format": "pt"})
     config = {
         "peft_type": "LORA",
         "r": RANK,
@@ -143,8 +148,14 @@ def check_adapter(folder: Path, base: Base, max_rank: int = MAX_RANK) -> Checked
     return validate.check(folder, base.manifest, base_modules.read(base.folder), max_rank)
 
 
-def make_registry(folder: Path, base: Base, max_rank: int = MAX_RANK) -> Registry:
-    return Registry(folder, base.manifest, max_rank)
+def make_registry(
+    folder: Path,
+    base: Base,
+    max_rank: int = MAX_RANK,
+    database: str | None = None,
+    blobs: str | None = None,
+) -> Registry:
+    return Registry(Storage(folder, database, blobs), base.manifest, max_rank)
 
 
 class TinyEngine:
@@ -171,13 +182,20 @@ class TinyEngine:
         self.held.remove(served_name(version))
 
     async def chat(self, body: dict[str, Any], version: Version | None) -> Answer:
+        match body.get("messages"):
+            case [*_, {"content": str(heard)}]:
+                pass
+            case _:
+                raise ApiError("The last message has no text.", param="messages")
         name = served_name(version) if version else self.base_name
-        said = f"{version.reference if version else self.base_name} heard {body['messages'][-1]['content']}"
+        said = f"{version.reference if version else self.base_name} heard {heard}"
         call = {"name": "lookup", "arguments": '{"id": 7}'}
         if not body.get("stream"):
-            return {"model": name, "choices": [{"message": {"role": "assistant", "content": said}}]}
+            choice = {"index": 0, "message": {"role": "assistant", "content": said}}
+            made = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1}
+            return made | {"model": name, "choices": [choice]}
         deltas: list[dict[str, Any]] = [{"content": said[:5]}, {"content": said[5:]}]
-        if body["messages"][-1]["content"] == "call":
+        if heard == "call":
             deltas = [
                 {"tool_calls": [{"index": 0, "function": {"name": call["name"], "arguments": ""}}]},
                 {"tool_calls": [{"index": 0, "function": {"arguments": call["arguments"]}}]},
@@ -196,11 +214,21 @@ class TinyServer:
     app: FastAPI
     engine: TinyEngine
     registry: Registry
+    key: str
+    """An API key that may do everything."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"}
 
 
-def make_server(folder: Path, base: Base) -> TinyServer:
+def make_server(
+    folder: Path, base: Base, database: str | None = None, blobs: str | None = None, **changes: Any
+) -> TinyServer:
     """The real app, lifecycle and registry, around an engine without a model."""
-    settings = Settings(base=base.manifest, folder=base.folder, max_lora_rank=MAX_RANK)
+    settings = Settings(base=base.manifest, folder=base.folder, max_lora_rank=MAX_RANK, **changes)
     engine = TinyEngine(base.manifest.name)
-    registry = make_registry(folder, base)
-    return TinyServer(create_app(settings, registry, engine, Lifecycle(engine)), engine, registry)
+    registry = make_registry(folder, base, database=database, blobs=blobs)
+    app = create_app(settings, registry, engine, Lifecycle(engine, registry.make_ready))
+    key = registry.storage.keys.create(f"test-{secrets.token_hex(4)}", ["admin"])
+    return TinyServer(app, engine, registry, key)

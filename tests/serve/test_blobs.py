@@ -8,7 +8,9 @@ import pytest
 
 from data import digest
 from data.errors import UserError
-from serve.registry.store import LocalBlobs, VersionFolders
+from serve.registry.blobs import LocalBlobs
+from serve.registry.folders import VersionFolders
+from serve.registry.records import MissingBlob
 
 DATA = b"weights"
 DIGEST = digest.of_bytes(DATA)
@@ -77,7 +79,7 @@ def test_a_version_folder_is_made_once_and_only_whole(
 ) -> None:
     folders = VersionFolders(tmp_path / "versions", blobs)
     version = "sha256:" + "0" * 64
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(MissingBlob):
         folders.materialise(version, {"a": DIGEST})
     assert list((tmp_path / "versions").iterdir()) == []
     blobs.put(DIGEST, source)
@@ -99,3 +101,17 @@ def test_a_store_without_hard_links_copies(
     blobs.fetch(DIGEST, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == DATA
     assert (tmp_path / "copy").stat().st_nlink == 1
+
+
+def test_a_listing_goes_on_where_a_blob_goes_meanwhile(blobs: LocalBlobs, tmp_path: Path) -> None:
+    """Another collection, beside this one."""
+    (tmp_path / "blobs" / "ab").mkdir(parents=True)
+    paths = [tmp_path / "blobs" / "ab" / f"ab{number}" for number in range(3)]
+    for path in paths:
+        path.write_bytes(DATA)
+    listed = blobs.all()
+    first = next(listed)
+    for path in paths:
+        if not first.digest.endswith(path.name):
+            path.unlink()
+    assert list(listed) == []

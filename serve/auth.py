@@ -1,0 +1,60 @@
+"""Who asks: an API key in `Authorization: Bearer`, with a scope for each route and maybe its own adapters."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from serve.errors import ApiError
+from serve.registry.keys import Key, Scope
+
+_bearer = HTTPBearer(auto_error=False, description="A key made by `serve keys create`.")
+
+
+def _needs(scope: Scope) -> Callable[..., Awaitable[Key]]:
+    async def key(
+        request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    ) -> Key:
+        if given is None:
+            raise _unauthorised("The request has no API key; send one as `Authorization: Bearer enx_...`.")
+        find: Callable[[str], Key | None] = request.app.state.registry.key
+        found = await asyncio.to_thread(find, given.credentials)
+        if found is None:
+            raise _unauthorised("This API key is not known here; `serve keys ls` lists those that are.")
+        if found.lapsed:
+            raise _unauthorised(
+                f"The API key {found.name!r} {found.lapsed}; make a new one with `serve keys create`."
+            )
+        if not found.may(scope):
+            raise ApiError(
+                f"The API key {found.name!r} has the scopes {', '.join(found.scopes)}, and this needs "
+                f"{scope}; use another key.",
+                status=403,
+                code="insufficient_scope",
+            )
+        if (adapter := request.path_params.get("adapter")) is not None:
+            require(found, adapter)
+        return found
+
+    return key
+
+
+Chatting = Annotated[Key, Depends(_needs("chat"))]
+Pushing = Annotated[Key, Depends(_needs("push"))]
+Administering = Annotated[Key, Depends(_needs("admin"))]
+
+
+def require(key: Key, adapter: str) -> None:
+    """ApiError unless the key reaches this adapter, whether or not there is one of this name."""
+    if not key.reaches(adapter):
+        raise ApiError(
+            f"The API key {key.name!r} does not reach the adapter {adapter[:100]!r}; use another key.",
+            status=403,
+            code="adapter_not_allowed",
+        )
+
+
+def _unauthorised(message: str) -> ApiError:
+    return ApiError(message, status=401, code="invalid_api_key", headers={"www-authenticate": "Bearer"})

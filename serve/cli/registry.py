@@ -1,0 +1,197 @@
+"""Commands about adapters, their versions and their aliases."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from data.errors import UserError
+from serve.cli.printing import Json, Name, Url, Versioned, as_json, size, table, when
+
+Alias = Annotated[str, typer.Option("--alias", help="The alias to move.")]
+
+
+def push(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The adapter's folder, as training wrote it.")
+    ],
+    name: Annotated[str, typer.Option("--name", help="The adapter's name on the server.")],
+    alias: Annotated[
+        list[str],
+        typer.Option("--alias", help="An alias to move once it answers; repeatable."),
+    ] = ["default"],  # noqa: B006  typer copies it
+    allow_noop: Annotated[
+        bool, typer.Option("--allow-noop", help="Take an adapter that changes nothing.")
+    ] = False,
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Upload an adapter; it answers requests when this returns."""
+    from serve.client.push import push
+
+    pushed = push(folder, name, alias, url, allow_noop)
+    if json:
+        as_json(pushed)
+        return
+    moved = "".join(f", alias {each}" for each in pushed["aliases"])
+    typer.echo(f"{pushed['name']}@{pushed['version']} is {pushed['state']}{moved} ({pushed['digest'][:19]})")
+
+
+def pull(
+    version: Versioned,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")],
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Download a version's files, as they were pushed."""
+    from serve.client.registry import download
+    from serve.registry.records import Reference
+
+    files = download(Reference.parse(version), folder, url)
+    if json:
+        as_json({"folder": str(folder), "files": files})
+        return
+    typer.echo(f"{folder}: {', '.join(files)}")
+
+
+def ls(url: Url = None, json: Json = False) -> None:
+    """List the adapters."""
+    from serve.client import registry
+
+    found = registry.adapters(url)
+    if json:
+        as_json(found)
+        return
+    table(
+        ("adapter", "versions", "newest", "aliases"),
+        [
+            (
+                one["name"],
+                len(one["versions"]),
+                ", ".join(f"{last['version']} ({last['state']})" for last in one["versions"][-1:]),
+                ", ".join(f"{alias} -> {number}" for alias, number in one["aliases"].items()),
+            )
+            for one in found
+        ],
+    )
+
+
+def show(name: Name, url: Url = None, json: Json = False) -> None:
+    """Show an adapter's versions, where they come from, and where its aliases point, now and before."""
+    from serve.client import registry
+
+    found = registry.adapter(name, url)
+    if json:
+        as_json(found)
+        return
+    table(
+        ("version", "state", "aliases", "rank", "size", "digest", "pushed", "by"),
+        [
+            (
+                one["version"],
+                f"{one['state']}{', pinned' if one['pinned'] else ''}",
+                ", ".join(one["held_by"]),
+                one["rank"],
+                size(one["size"]),
+                one["digest"][:19],
+                when(one["created"]),
+                one["pushed_by"],
+            )
+            for one in found["versions"]
+        ],
+    )
+    for one in found["versions"]:
+        _provenance(one)
+    table(
+        ("move", "alias", "from", "to", "time", "by"),
+        [
+            (
+                move["sequence"],
+                move["alias"],
+                move["previous"],
+                move["version"] or "removed",
+                when(move["time"]),
+                move["by"],
+            )
+            for move in found["history"]
+        ],
+    )
+
+
+def promote(version: Versioned, alias: Alias = "default", url: Url = None, json: Json = False) -> None:
+    """Point an alias to a version; requests under way finish on the one that they started with."""
+    from serve.client import registry
+    from serve.registry.records import Reference
+
+    reference = Reference.parse(version)
+    if reference.number is None:
+        raise UserError(f"{version!r} is no version; write NAME@NUMBER, as in {reference.name}@3.")
+    _moved(registry.promote(reference.name, reference.number, alias, url), json)
+
+
+def rollback(name: Name, alias: Alias = "default", url: Url = None, json: Json = False) -> None:
+    """Point an alias to where it was before its last move."""
+    from serve.client import registry
+
+    _moved(registry.rollback(name, alias, url), json)
+
+
+def pin(
+    version: Versioned,
+    off: Annotated[bool, typer.Option("--off", help="Let it go when its slot is needed.")] = False,
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Load a version, keep it loaded, and keep it from being removed."""
+    from serve.client import registry
+    from serve.registry.records import Reference
+
+    pinned = registry.pin(Reference.parse(version), not off, url)
+    if json:
+        as_json(pinned)
+        return
+    typer.echo(f"{pinned['name']}@{pinned['version']} is {'pinned' if pinned['pinned'] else 'not pinned'}")
+
+
+def rm(
+    reference: Annotated[
+        str, typer.Argument(metavar="NAME@NUMBER|NAME:ALIAS", help="A version, or an alias.")
+    ],
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Remove an alias, or a version that no alias means; pushing the same files brings that back."""
+    from serve.client import registry
+    from serve.registry.records import Reference
+
+    removed = registry.remove(Reference.parse(reference), url)
+    if json:
+        as_json(removed)
+        return
+    typer.echo(f"{reference} is removed")
+
+
+def _moved(moved: dict[str, Any], json: bool) -> None:
+    if json:
+        as_json(moved)
+        return
+    typer.echo(f"{moved['name']}:{moved['alias']} -> version {moved['version']}")
+
+
+def _provenance(version: dict[str, Any]) -> None:
+    """Two lines: what it was made of, and what it changes and where it is."""
+    told = version["provenance"]
+    if not told:
+        return
+    data, coverage = told["dataset"], told["coverage"]
+    losses = ", ".join(f"{key} {value:g}" for key, value in list(told["training"].items())[:4])
+    typer.echo(
+        f"  @{version['version']}: {data['conversations']} conversations of {data['digest'][:19]}, recipe "
+        f"{told['recipe'][:19]}, base {told['base']['name']}, code {told['code'].get('enxerto', 'unknown')}"
+    )
+    where = ", ".join(version["loaded"]) or "no server"
+    typer.echo(
+        f"      changes {coverage['changed']} of {coverage['modules']} layers; loaded by {where}"
+        + (f"; {losses}" if losses else "")
+        + (f"; was {', '.join(version['was'])}" if version["was"] else "")
+    )

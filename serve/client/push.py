@@ -1,0 +1,97 @@
+"""An adapter's folder to a server, going on where a connection broke."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from data import digest
+from data.errors import UserError
+from data.manifest import ADAPTER_FILES, OPTIONAL_FILES
+from serve.client.connection import attempts, connect, read, require_success
+from serve.registry.records import checked_name
+
+BLOCK_BYTES = 2**18
+
+
+def push(
+    folder: Path, name: str, aliases: list[str], url: str | None = None, allow_noop: bool = False
+) -> dict[str, Any]:
+    """Upload an adapter and wait until it answers; what the server says of the version.
+
+    What arrived is not sent twice: files in the server's store are not sent at all, and a broken file goes on
+    where it stands. The same files are the same version.
+    """
+    checked_name(name)
+    files = _files(folder)
+    body = {"files": files, "aliases": aliases, "allow_noop": allow_noop}
+    upload: str | None = None
+    answer: dict[str, Any] = {}
+    with connect(url) as client, _progress() as progress:
+        task = progress.add_task(f"pushing {name}", total=sum(entry["size"] for entry in files.values()))
+        for attempt in attempts():
+            with attempt:
+                if upload is None or client.get(f"/v1/uploads/{upload}").status_code == 404:
+                    upload = read(client.post(f"/v1/adapters/{name}/uploads", json=body))["upload"]
+                answer = _send(client, upload, folder, files, progress, task)
+    return answer
+
+
+def _send(
+    client: httpx.Client,
+    upload: str,
+    folder: Path,
+    files: dict[str, dict[str, Any]],
+    progress: Progress,
+    task: Any,
+) -> dict[str, Any]:
+    known = read(client.get(f"/v1/uploads/{upload}"))
+    progress.update(task, completed=sum(known["received"].values()))
+    for file in known["missing"]:
+        offset, size = known["received"][file], files[file]["size"]
+        sent = client.put(
+            f"/v1/uploads/{upload}/{file}?offset={offset}",
+            content=_blocks(folder / file, offset, progress, task),
+            headers={"content-length": str(size - offset)},
+        )
+        require_success(sent)
+    progress.update(task, description="checking and loading")
+    return read(client.post(f"/v1/uploads/{upload}/commit"))
+
+
+def _files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Digest and size of each file to push; UserError when the folder is no adapter."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder; give the folder that training wrote.")
+    if missing := [name for name in ADAPTER_FILES if not (folder / name).is_file()]:
+        raise UserError(
+            f"{folder} is no adapter: it has no {', no '.join(missing)}; give the folder that training wrote."
+        )
+    names = [*ADAPTER_FILES, *(name for name in OPTIONAL_FILES if (folder / name).is_file())]
+    return {
+        name: {"sha256": digest.of_file(folder / name), "size": (folder / name).stat().st_size}
+        for name in names
+    }
+
+
+def _progress() -> Progress:
+    """On standard error, so that standard output stays the answer."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def _blocks(path: Path, offset: int, progress: Progress, task: Any) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(offset)
+        while block := file.read(BLOCK_BYTES):
+            yield block
+            progress.advance(task, len(block))

@@ -1,0 +1,148 @@
+"""What the command line asks of a server's registry."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from data import digest
+from data.errors import UserError
+from serve.client.connection import ask, connect, require_success
+from serve.registry.records import Reference, checked_name
+
+PAGE = 1000
+"""Adapters asked for at a time."""
+
+
+def adapters(url: str | None = None) -> list[dict[str, Any]]:
+    """Every adapter of the server, by name."""
+    found: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        page = ask("GET", f"/v1/adapters?limit={PAGE}&after={after}", url)
+        found += page["data"]
+        after = page["next"]
+    return found
+
+
+def adapter(name: str, url: str | None = None) -> dict[str, Any]:
+    """One adapter with its versions, aliases and history."""
+    return ask("GET", f"/v1/adapters/{checked_name(name)}", url)
+
+
+def base_name(url: str | None = None) -> str:
+    """The name of the server's base."""
+    return str(ask("GET", "/health", url)["base"])
+
+
+def pointed_at(name: str, alias: str, url: str | None = None) -> int | None:
+    """The version that an alias points to; None for nothing."""
+    version: int | None = ask("GET", _alias(name, alias), url)["version"]
+    return version
+
+
+def set_alias(
+    name: str, alias: str, version: int | None, expected: int | None, url: str | None = None
+) -> dict[str, Any]:
+    """Point an alias to a version (None: remove it), if it still points to `expected` (None: to nothing)."""
+    body = {"version": version, "expected": expected}
+    return ask("PUT", _alias(name, alias), url, body)
+
+
+def promote(name: str, version: int, alias: str, url: str | None = None) -> dict[str, Any]:
+    """Point an alias to a version, unless somebody else moves it meanwhile."""
+    return set_alias(name, alias, version, pointed_at(name, alias, url), url)
+
+
+def rollback(name: str, alias: str, url: str | None = None) -> dict[str, Any]:
+    """Point an alias to where it was before its last move; a second rollback undoes the first."""
+    with connect(url) as client:  # once: said twice it would undo itself
+        response = client.post(f"{_alias(name, alias)}/rollback")
+        require_success(response)
+        moved: dict[str, Any] = response.json()
+    return moved
+
+
+def pin(reference: Reference, on: bool, url: str | None = None) -> dict[str, Any]:
+    """Keep a version loaded, or no longer."""
+    return ask("PUT" if on else "DELETE", f"{_version(reference)}/pin", url)
+
+
+def remove(reference: Reference, url: str | None = None) -> dict[str, Any]:
+    """Bury a version, or take an alias away."""
+    if reference.alias:
+        pointing = pointed_at(reference.name, reference.alias, url)
+        if pointing is None:
+            raise UserError(f"adapter {reference.name!r} has no alias {reference.alias!r}.")
+        return set_alias(reference.name, reference.alias, None, pointing, url)
+    return ask("DELETE", _version(reference), url)
+
+
+def collect(days: float, url: str | None = None) -> dict[str, Any]:
+    """Delete the bytes of versions that were removed longer ago."""
+    return ask("POST", f"/v1/registry/gc?days={days:g}", url)
+
+
+def fsck(url: str | None = None) -> dict[str, Any]:
+    """Have everything read and compared."""
+    return ask("GET", "/v1/registry/fsck", url)
+
+
+def download(reference: Reference, folder: Path, url: str | None = None) -> list[str]:
+    """Write the files of a version to a new folder; their names."""
+    if folder.exists():
+        raise UserError(f"{folder} exists; give a folder that does not.")
+    version = ask("GET", _version(reference), url)
+    folder.mkdir(parents=True)
+    with connect(url) as client:
+        for name, blob in version["files"].items():
+            with client.stream("GET", f"{_version(reference)}/files/{name}") as response:
+                _save(response, folder / name, blob)
+    return list(version["files"])
+
+
+def create_key(
+    name: str,
+    scopes: list[str],
+    adapters: list[str] | None,
+    expires: datetime | None,
+    url: str | None = None,
+) -> dict[str, Any]:
+    """Make a key; its secret is in the answer, and nowhere else."""
+    until = expires.isoformat() if expires else None
+    body = {"name": checked_name(name, "key name"), "scopes": scopes, "adapters": adapters, "expires": until}
+    return ask("POST", "/v1/keys", url, body)
+
+
+def keys(url: str | None = None) -> list[dict[str, Any]]:
+    """Every key, without its secret."""
+    found: list[dict[str, Any]] = ask("GET", "/v1/keys", url)["data"]
+    return found
+
+
+def revoke_key(name: str, url: str | None = None) -> dict[str, Any]:
+    """Have a key open nothing any more."""
+    return ask("DELETE", f"/v1/keys/{checked_name(name, 'key name')}", url)
+
+
+def _save(response: httpx.Response, path: Path, blob: str) -> None:
+    if response.is_error:
+        response.read()
+    require_success(response)
+    with path.open("xb") as file:
+        for block in response.iter_bytes(2**20):
+            file.write(block)
+    if digest.of_file(path) != blob:
+        path.unlink()
+        raise UserError(f"{path.name} came with other bytes than the server says; look with `serve fsck`.")
+
+
+def _alias(name: str, alias: str) -> str:
+    return f"/v1/adapters/{checked_name(name)}/aliases/{checked_name(alias, 'alias')}"
+
+
+def _version(reference: Reference) -> str:
+    if reference.number is None:
+        raise UserError(f"name a version, as in {reference.name}@3; `serve show {reference.name}` lists all.")
+    return f"/v1/adapters/{reference.name}/versions/{reference.number}"

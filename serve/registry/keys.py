@@ -1,0 +1,129 @@
+"""API keys: what each may do, and to which adapters. Only hashes are kept."""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal, get_args
+
+from sqlalchemy import select
+
+from data.errors import UserError
+from serve.registry.database import Database
+from serve.registry.records import UnknownKey, checked_name, is_name
+from serve.registry.tables import KeyRow
+
+Scope = Literal["chat", "push", "admin"]
+"""`chat` asks the base and adapters; `push` uploads versions, moves aliases and reads the registry; `admin`
+does everything else. Each holds what stands before it."""
+
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+LONGEST = timedelta(days=36_500)
+"""How far ahead a key may expire: what lies near the end of the calendar has no time in UTC."""
+
+PREFIX = "enx_"
+_SECRET = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key without its secret. `adapters` None: all of them, and the base; times in UTC."""
+
+    name: str
+    scopes: tuple[Scope, ...]
+    adapters: tuple[str, ...] | None
+    created: datetime
+    expires: datetime | None
+    revoked: datetime | None
+
+    def may(self, scope: Scope) -> bool:
+        return any(SCOPES.index(held) >= SCOPES.index(scope) for held in self.scopes)
+
+    def reaches(self, adapter: str) -> bool:
+        return self.adapters is None or adapter in self.adapters
+
+    @property
+    def lapsed(self) -> str | None:
+        """Why the key no longer opens anything; None while it does."""
+        if self.revoked:
+            return "was revoked"
+        if self.expires and self.expires <= datetime.now(UTC):
+            return f"expired on {self.expires:%Y-%m-%d %H:%M} UTC"
+        return None
+
+
+class Keys:
+    """The keys in a database. A secret has 256 random bits, so one round of SHA-256 is enough to hide it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self,
+        name: str,
+        scopes: list[Scope],
+        adapters: list[str] | None = None,
+        expires: datetime | None = None,
+    ) -> str:
+        """Make a key and return its secret, which is shown this once; UserError when the name is taken."""
+        checked_name(name, "key name")
+        if not scopes or (unknown := [scope for scope in scopes if scope not in SCOPES]):
+            given = ", ".join(unknown) if scopes else "none"
+            raise UserError(f"a key's scopes are of {', '.join(SCOPES)}; given was {given[:100]}.")
+        for adapter in adapters or ():
+            checked_name(adapter)
+        if adapters is not None and "admin" in scopes:
+            raise UserError("a key that may do everything reaches every adapter; name none, or give it less.")
+        if expires and not timedelta(0) < expires - datetime.now(UTC) < LONGEST:
+            raise UserError(
+                f"the key would expire on {expires:%Y-%m-%d}, which is over or more than {LONGEST.days} days "
+                "away; give another time, or none for a key that never expires."
+            )
+        secret = PREFIX + secrets.token_urlsafe(32)
+        with self._database.write() as session:
+            if session.get(KeyRow, name):
+                raise UserError(f"there is a key {name!r} already; choose another name.")
+            row = KeyRow(
+                name=name,
+                hash=_hash(secret),
+                scopes=list(scopes),
+                adapters=adapters,
+                created=datetime.now(UTC),
+                expires=expires,
+                revoked=None,
+            )
+            session.add(row)
+        return secret
+
+    def revoke(self, name: str) -> None:
+        """The key opens nothing any more; its name stays, in what it did. UnknownKey if there is none."""
+        with self._database.write() as session:
+            row = session.get(KeyRow, name) if is_name(name) else None
+            if row is None:
+                raise UnknownKey(f"there is no key {name[:100]!r}; `serve keys ls` lists all.")
+            row.revoked = row.revoked or datetime.now(UTC)
+
+    def all(self) -> list[Key]:
+        """By name."""
+        with self._database.read() as session:
+            return [_key(row) for row in session.scalars(select(KeyRow).order_by(KeyRow.name))]
+
+    def find(self, secret: str) -> Key | None:
+        """The key with this secret, lapsed or not. What has not a secret's form is not looked for."""
+        if _SECRET.fullmatch(secret) is None:
+            return None
+        with self._database.read() as session:
+            row = session.scalar(select(KeyRow).filter_by(hash=_hash(secret)))
+            return _key(row) if row else None
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _key(row: KeyRow) -> Key:
+    adapters = None if row.adapters is None else tuple(row.adapters)
+    scopes = tuple(scope for scope in SCOPES if scope in row.scopes)
+    return Key(row.name, scopes, adapters, row.created, row.expires, row.revoked)

@@ -1,0 +1,46 @@
+"""Where a version comes from, in the registry's own words: what lists and pages show of its manifest."""
+
+from typing import Any
+
+from data.errors import shown
+from serve.registry import strict_json
+from serve.registry.validate import Checked
+
+_NUMBERS = 64  # metrics of a report at most: a row of the index is for people
+
+
+def provenance(adapter: Checked) -> dict[str, Any]:
+    """Base, data, recipe, code and metrics of a checked adapter, as JSON."""
+    manifest = adapter.manifest
+    data = manifest.dataset
+    return {
+        "trained_as": manifest.name,
+        "base": manifest.base.model_dump(),
+        "renderer": manifest.renderer.model_dump(),
+        "dataset": {
+            "digest": data.digest,
+            "sources": [source.path for source in data.sources],
+            "conversations": data.conversations,
+            "learnt_tokens": data.learnt_tokens,
+        },
+        "recipe": manifest.recipe_digest,
+        "code": manifest.code,
+        "trained": manifest.created,
+        "training": {
+            key: value for key, value in manifest.training.items() if isinstance(value, (int, float))
+        },
+        "coverage": {"changed": adapter.changed, "modules": adapter.modules},
+        "report": _report(adapter),
+    }
+
+
+def _report(adapter: Checked) -> dict[str, float] | None:
+    """The numbers of a report's `metrics`; None where no report came."""
+    path = adapter.folder / "report.json"
+    if not path.is_file():
+        return None
+    metrics = strict_json.parse(path.read_bytes()).get("metrics")
+    if not isinstance(metrics, dict):
+        return {}
+    numbers = {shown(key, 80): value for key, value in metrics.items() if isinstance(value, (int, float))}
+    return dict(list(numbers.items())[:_NUMBERS])

@@ -1,0 +1,161 @@
+"""How adapters, their versions and the moves of their aliases are shown."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from serve.registry.folders import ENGINE
+from serve.registry.records import Adapter, Move, Version
+from serve.routes.parameters import DIGEST, example
+
+_VERSION = {
+    "version": 3,
+    "digest": DIGEST,
+    "rank": 16,
+    "size": 19_588_159,
+    "base": DIGEST,
+    "state": "removed",
+    "created": "2026-05-04T09:30:00Z",
+    "pushed_by": "training",
+    "pinned": False,
+    "removed": "2026-06-01T08:00:00Z",
+    "removed_by": "ana",
+}
+_DETAIL = _VERSION | {
+    "files": {"adapter_config.json": DIGEST, "adapter_model.safetensors": DIGEST, "manifest.json": DIGEST},
+    "provenance": {"recipe": DIGEST, "training": {"loss": 0.71}},
+    "loaded": ["http://127.0.0.1:8321"],
+    "held_by": ["default"],
+    "was": ["canary"],
+}
+_MOVE = {
+    "sequence": 12,
+    "alias": "default",
+    "previous": 2,
+    "version": 3,
+    "time": "2026-05-04T09:30:02Z",
+    "by": "training",
+}
+_ADAPTER = {"name": "support", "aliases": {"default": 3}, "versions": [_VERSION]}
+
+
+class VersionCard(BaseModel):
+    """One version; `size` is in bytes, of all of its files."""
+
+    model_config = example(**_VERSION)
+    version: int
+    digest: str
+    rank: int
+    size: int
+    base: str
+    state: str
+    created: datetime
+    pushed_by: str | None
+    pinned: bool
+    removed: datetime | None
+    removed_by: str | None
+
+
+class VersionDetail(VersionCard):
+    """`loaded` are the servers whose engine holds it, `held_by` the aliases that point to it and `was` those
+    that did; `provenance` is base, data, recipe, code and metrics."""
+
+    model_config = example(**_DETAIL)
+    files: dict[str, str]
+    provenance: dict[str, Any]
+    loaded: list[str]
+    held_by: list[str]
+    was: list[str]
+
+
+class AdapterCard(BaseModel):
+    model_config = example(**_ADAPTER)
+    name: str
+    aliases: dict[str, int]
+    versions: list[VersionCard]
+
+
+class AdapterList(BaseModel):
+    """`next` is what to send as `after` for the page behind this one; null on the last page."""
+
+    model_config = example(object="list", data=[_ADAPTER], next="translate")
+    object: str = "list"
+    data: list[AdapterCard]
+    next: str | None = None
+
+
+class MoveCard(BaseModel):
+    """`alias` went from version `previous` (null: it was new) to `version` (null: it was removed)."""
+
+    model_config = example(**_MOVE)
+    sequence: int
+    alias: str
+    previous: int | None
+    version: int | None
+    time: datetime
+    by: str | None
+
+
+class AdapterHistory(BaseModel):
+    model_config = example(name="support", aliases={"default": 3}, versions=[_DETAIL], history=[_MOVE])
+    name: str
+    aliases: dict[str, int]
+    versions: list[VersionDetail]
+    history: list[MoveCard]
+
+
+def adapter_card(adapter: Adapter, state: Any) -> AdapterCard:
+    versions = [version_card(version, state) for version in adapter.versions]
+    return AdapterCard(name=adapter.name, aliases=adapter.aliases, versions=versions)
+
+
+def version_card(version: Version, state: Any) -> VersionCard:
+    return VersionCard(
+        version=version.number,
+        digest=version.digest,
+        rank=version.rank,
+        size=version.size,
+        base=version.base_fingerprint,
+        state="removed" if version.removed else state.lifecycle.state_of(version),
+        created=version.created,
+        pushed_by=version.pushed_by,
+        pinned=version.pinned,
+        removed=version.removed.time if version.removed else None,
+        removed_by=version.removed.by if version.removed else None,
+    )
+
+
+def history_of(name: str, state: Any) -> AdapterHistory:
+    """All that is known of one adapter; UnknownAdapter."""
+    adapter = state.registry.show(name)
+    moves = state.registry.history(name)
+    loaded = state.registry.storage.servers.loaded()
+    details = []
+    for version in adapter.versions:
+        own = {alias for alias, number in adapter.aliases.items() if number == version.number}
+        was = {move.alias for move in moves if move.number == version.number} - own
+        details.append(
+            VersionDetail(
+                **version_card(version, state).model_dump(),
+                files={name: blob for name, blob in version.files.items() if not name.startswith(ENGINE)},
+                provenance=version.provenance,
+                loaded=loaded.get(version.reference, []),
+                held_by=sorted(own),
+                was=sorted(was),
+            )
+        )
+    return AdapterHistory(
+        name=name, aliases=adapter.aliases, versions=details, history=[_move_card(move) for move in moves]
+    )
+
+
+def _move_card(move: Move) -> MoveCard:
+    return MoveCard(
+        sequence=move.sequence,
+        alias=move.alias,
+        previous=move.previous,
+        version=move.number,
+        time=move.time,
+        by=move.by,
+    )
