@@ -16,8 +16,8 @@ from rich.console import Console
 from bench.command import run
 from bench.results import Goal, show, write
 from data.errors import UserError
-from tests.serve.hostile.attack import World
-from tests.serve.hostile.fuzz import MOST_SECONDS, fuzz
+from tests.serve.hostile.attack import MOST_SECONDS, World
+from tests.serve.hostile.fuzz import fuzz
 
 RESULTS = Path("bench/results/fuzz.json")
 

@@ -59,7 +59,7 @@ def main() -> None:
     for row in rows:
         where = f"{row['database']}, {row['adapters']}" if "database" in row else ""
         figures = [f"{key} {row[key]}" for key in row if key not in ("what", "database", "adapters")]
-        console.print(f"{where:<20}{row['what']:<42}{', '.join(figures)}")
+        console.print(f"{where:<20}{row['what']:<42}{', '.join(figures)}", soft_wrap=True)
     show(console, "registry", goals)
     sizes = " ".join(map(str, given.sizes))
     write(given.out, f"python -m bench.registry --sizes {sizes}", rows, goals)
@@ -132,7 +132,7 @@ def _over_http(client: httpx.Client, size: int) -> Iterator[Row]:
     seconds = [_timed(lambda s=step: ok(client.put(move, json=s))) for step in steps]
     yield {"what": "alias move over HTTP", **_spread(seconds)}
     page = {"limit": 100, "after": name_of(size // 2)}
-    seconds = [_timed(lambda: ok(client.get("/v1/adapters", params=page))) for _ in range(20)]
+    seconds = [_timed(lambda: ok(client.get("/v1/adapters", params=page))) for _ in range(ASKED)]
     kilobytes = len(client.get("/v1/adapters", params=page).content) / 1000
     yield {"what": "list 100 over HTTP", **_spread(seconds), "kilobytes": round(kilobytes)}
     started, after, listed = time.perf_counter(), "", 0

@@ -15,12 +15,10 @@ _VERSION = {
     "rank": 16,
     "size": 19_588_159,
     "base": DIGEST,
-    "state": "removed",
+    "state": "ready",
     "created": "2026-05-04T09:30:00Z",
     "pushed_by": "training",
     "pinned": False,
-    "removed": "2026-06-01T08:00:00Z",
-    "removed_by": "ana",
 }
 _DETAIL = _VERSION | {
     "files": {"adapter_config.json": DIGEST, "adapter_model.safetensors": DIGEST, "manifest.json": DIGEST},
@@ -53,8 +51,8 @@ class VersionCard(BaseModel):
     created: datetime
     pushed_by: str | None
     pinned: bool
-    removed: datetime | None
-    removed_by: str | None
+    removed: datetime | None = None
+    removed_by: str | None = None
 
 
 class VersionDetail(VersionCard):

@@ -19,7 +19,6 @@ _KEY = {
     "adapters": ["support"],
     "created": "2026-05-04T09:30:00Z",
     "expires": "2027-05-04T09:30:00Z",
-    "revoked": "2026-06-01T08:00:00Z",
 }
 
 
@@ -40,7 +39,7 @@ class KeyCard(BaseModel):
     adapters: tuple[str, ...] | None
     created: datetime
     expires: datetime | None
-    revoked: datetime | None
+    revoked: datetime | None = None
 
 
 class MadeKey(BaseModel):

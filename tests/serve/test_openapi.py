@@ -36,12 +36,15 @@ CHECKS = [
     response_schema_conformance,
 ]
 
+ODD = ("\0", '"\r\nx: y', "a/../b", 2**31, 2**63)
+"""Values that some database, header or path may not hold."""
+
 
 @pytest.fixture
-def server(tmp_path: Path) -> TinyServer:
+def server(tmp_path: Path, database_url: str) -> TinyServer:
     """With three versions of two adapters, aliases, an open upload and a second key."""
     base = tiny.make_base(tmp_path / "base")
-    server = tiny.make_server(tmp_path / "registry", base)
+    server = tiny.make_server(tmp_path / "registry", base, database=database_url)
     for seed, name in enumerate(("support", "support", "sql")):
         adapter = tiny.make_adapter(tmp_path / str(seed) / "adapter", base, seed)
         server.registry.add(name, tiny.check_adapter(adapter, base))
@@ -52,14 +55,13 @@ def server(tmp_path: Path) -> TinyServer:
 
 
 @pytest.fixture
-def document(server: TinyServer) -> Iterator[dict[str, Any]]:
+def document(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    server = tiny.make_server(tmp_path / "registry", tiny.make_base(tmp_path / "base"))
     with TestClient(server.app) as http:
         yield http.get("/openapi.json", headers=server.headers).json()
 
 
-@pytest.mark.parametrize(
-    "examples", [24, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
-)
+@pytest.mark.parametrize("examples", [12, pytest.param(450, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_a_route_keeps_to_the_document(server: TinyServer, method: str, path: str, examples: int) -> None:
     there = {
@@ -76,18 +78,18 @@ def test_a_route_keeps_to_the_document(server: TinyServer, method: str, path: st
 
         @settings(
             max_examples=examples,
-            derandomize=examples <= 24,
+            derandomize=examples <= 12,
             database=None,
             deadline=None,
             print_blob=True,
             suppress_health_check=list(HealthCheck),
         )
-        @given(data=st.data(), case=_cases(operation), keyed=st.integers(0, 19).map(bool))
+        @given(data=st.data(), case=_cases(operation), keyed=st.integers(0, 19).map((7).__ne__))
         def keeps(data: st.DataObject, case: Any, keyed: bool) -> None:
             for values in (case.path_parameters, case.body):
                 for name in sorted(there.keys() & (values.keys() if isinstance(values, dict) else set())):
                     if data.draw(st.booleans()):
-                        values[name] = data.draw(st.sampled_from(there[name]))
+                        values[name] = data.draw(st.sampled_from([*there[name], *ODD]))
             headers = server.headers if keyed else {"authorization": "Bearer enx_" + "a" * 43}
             answer = case.call(base_url=url, session=session, headers=headers)
             case.validate_response(answer, checks=CHECKS)

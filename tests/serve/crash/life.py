@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -51,7 +50,6 @@ class Life:
     """`state` is what the client was told; the server may be found in any state of `_possible`."""
 
     def __init__(self, disks: Disks, random: Random) -> None:
-        self.kills = 0
         self._disks, self._random = disks, random
         self._seeds = {
             frozenset((path.name, digest.of_file(path)) for path in disks.adapter(seed).iterdir()): seed
@@ -68,34 +66,34 @@ class Life:
 
     def until_death(self, failpoint: str, seconds: float | None = None) -> None:
         """Start a server that dies at the failpoint, or after `seconds`; look, and use it until then."""
-        with suppress(httpx.NetworkError, httpx.RemoteProtocolError):
-            try:
-                self._http = self._servers.start(failpoint)
-            except ServerDied as died:
-                ended = died.ended
-            else:
-                if seconds is not None:
-                    threading.Timer(seconds, self._servers.kill).start()
-                with self._http:
-                    self._take_up()
-                    for _ in range(MOST_ACTIONS):
-                        self._act(choose(self._state, self._random))
-                pytest.fail(f"{failpoint} was not reached")
-        ended = self._servers.wait()
+        try:
+            self._use(self._servers.start(failpoint), seconds)
+        except ServerDied as died:
+            ended = died.ended
+        except (httpx.NetworkError, httpx.RemoteProtocolError):
+            ended = self._servers.wait()
+        else:
+            pytest.fail(f"{failpoint} was not reached")
         assert ended == -signal.SIGKILL
-        self.kills += 1
         self._examine_disks()
 
     def rest(self) -> None:
         """Start a server that does not die; what was broken off is done, and no garbage stays."""
-        self._http = self._servers.start()
-        with self._http:
+        with self._servers.start() as self._http:
             self._take_up()
             self._act(Collect())
             self._look()
         self._servers.kill()
         self._servers.wait()
         self._find_no_garbage()
+
+    def _use(self, http: httpx.Client, seconds: float | None) -> None:
+        if seconds is not None:
+            threading.Timer(seconds, self._servers.kill).start()
+        with http as self._http:
+            self._take_up()
+            for _ in range(MOST_ACTIONS):
+                self._act(choose(self._state, self._random))
 
     def _take_up(self) -> None:
         """Look, and say again what got no answer; a rollback, as a person would, only if it was not done."""

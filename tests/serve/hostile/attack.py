@@ -24,6 +24,9 @@ MANIFEST = "manifest.json"
 NAME = "victim"
 """The adapter that every attack means to push."""
 
+MOST_SECONDS = 2
+"""A refusal takes less, whatever is sent."""
+
 Files = dict[str, bytes]
 Act = Callable[[httpx.Client, Files], httpx.Response]
 """From a valid adapter to the server's last answer: the refusal, if all is well."""

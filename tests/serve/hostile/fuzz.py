@@ -12,12 +12,10 @@ import hypothesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.serve.hostile.attack import NAME, Files, World, announcement, push, sentence, sign
+from tests.serve.hostile.attack import MOST_SECONDS, NAME, Files, World, announcement, push, sentence, sign
 from tests.serve.hostile.mutations import JSON, JUNK, OF_CONFIG, OF_MANIFEST, WORDS, Draw, other
 from tests.serve.hostile.weight_mutations import OF_WEIGHTS
 from tests.serve.tiny import CONFIG
-
-MOST_SECONDS = 2.0
 
 
 @dataclass

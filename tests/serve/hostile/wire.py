@@ -116,7 +116,10 @@ NAMES: Cases = {
     "without a manifest": (announced(lambda b: b["files"].pop(MANIFEST)), "An adapter is"),
     "without weights": (announced(lambda b: b["files"].pop(WEIGHTS)), "An adapter is"),
     "no file": (announced(lambda b: b["files"].clear()), "given was nothing"),
-    "1000 files": (announced(lambda b: b["files"].update({f"f{n}": 1 for n in range(1000)})), "files"),
+    "100 files": (
+        announced(lambda b: b["files"].update({f"f{n}": b["files"][CONFIG] for n in range(100)})),
+        "at most 16 items",
+    ),
 }
 
 ANNOUNCEMENTS: Cases = {

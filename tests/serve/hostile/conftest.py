@@ -1,0 +1,32 @@
+"""Servers to attack."""
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serve.hostile.attack import World
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_others_garbage() -> Iterator[None]:
+    """A server's own process holds no objects of a thousand tests, which each collection would walk through
+    while a refusal is timed."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One server for all attacks of a file: what one of them left behind would show in the next."""
+    with World.made(tmp_path_factory.mktemp("hostile"), stall_seconds=1) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[World]:
+    with World.made(tmp_path) as made:
+        yield made
