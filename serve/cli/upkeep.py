@@ -72,7 +72,8 @@ def fsck(
     if json:
         as_json(found)
     else:
-        table(("what", "why"), [(one["what"], one["why"]) for one in found["problems"]])
+        if found["problems"]:
+            table(("what", "why"), [(one["what"], one["why"]) for one in found["problems"]])
         wrong = f"{len(found['problems'])} problems" if found["problems"] else "all whole"
         typer.echo(f"{found['versions']} versions, {found['blobs']} blobs, {found['moves']} moves: {wrong}")
     if found["problems"]:
