@@ -132,9 +132,11 @@ def _over_http(client: httpx.Client, size: int) -> Iterator[Row]:
     seconds = [_timed(lambda s=step: ok(client.put(move, json=s))) for step in steps]
     yield {"what": "alias move over HTTP", **_spread(seconds)}
     page = {"limit": 100, "after": name_of(size // 2)}
-    seconds = [_timed(lambda: ok(client.get("/v1/adapters", params=page))) for _ in range(ASKED)]
     kilobytes = len(client.get("/v1/adapters", params=page).content) / 1000
+    seconds = [_timed(lambda: ok(client.get("/v1/adapters", params=page))) for _ in range(2 * ASKED)]
     yield {"what": "list 100 over HTTP", **_spread(seconds), "kilobytes": round(kilobytes)}
+    first = _timed(lambda: ok(client.get("/v1/models")))
+    yield {"what": "list all models over HTTP", "seconds": round(first, 3)}
     started, after, listed = time.perf_counter(), "", 0
     while after is not None:
         answer = ok(client.get("/v1/adapters", params={"limit": 1000, "after": after})).json()

@@ -117,6 +117,16 @@ class Index:
         with self._database.read() as session:
             return list(session.scalars(query.order_by(AdapterRow.name).limit(limit)))
 
+    def pointed_at(self) -> list[Any]:
+        """Every alias with its version, by adapter and alias: `alias` and the columns of the version, without
+        the two of JSON, in which most of the time goes where there are thousands."""
+        row = VersionRow
+        columns = (row.adapter, row.number, row.digest, row.rank, row.base_fingerprint, row.created)
+        here = (row.adapter == AliasRow.adapter) & (row.number == AliasRow.number)
+        query = select(AliasRow.alias, *columns).join(row, here).order_by(AliasRow.adapter, AliasRow.alias)
+        with self._database.read() as session:
+            return list(session.execute(query))
+
     def versions(self, *names: str) -> list[VersionRow]:
         """By adapter and number, removed ones too; of these adapters, or of all."""
         return self._all(VersionRow, names)

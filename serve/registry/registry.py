@@ -96,24 +96,33 @@ class Registry:
     def served(self) -> list[tuple[str, Version]]:
         """Every alias with the version that it means now, as in (`support:canary`, ...), if servable here.
 
-        The alias `default` goes by the adapter's bare name.
+        The alias `default` goes by the adapter's bare name. The versions have neither files nor provenance.
         """
         return self._names.get("served", self._served)
 
     def pinned(self) -> list[Version]:
         """The versions that stay loaded, if servable here."""
-        return self._names.get("pinned", lambda: [one for one in self._versions() if self._stays(one)])
+        return self._names.get("pinned", self._pinned)
 
-    def _stays(self, version: Version) -> bool:
-        return version.pinned and version.removed is None and self._why_not(version) is None
+    def _pinned(self) -> list[Version]:
+        names = {row.adapter for row in self._index.pins()}
+        versions = self._versions(*names) if names else []
+        return [one for one in versions if one.pinned and not one.removed and self._why_not(one) is None]
 
     def _served(self) -> list[tuple[str, Version]]:
-        versions = {(one.name, one.number): one for one in self._versions()}
         pairs = []
-        for row in self._aliases.all():
+        for row in self._index.pointed_at():
             name = row.adapter if row.alias == DEFAULT_ALIAS else f"{row.adapter}:{row.alias}"
-            version = versions.get((row.adapter, row.number))
-            if version and self._why_not(version) is None:
+            version = Version(
+                name=row.adapter,
+                number=row.number,
+                digest=row.digest,
+                rank=row.rank,
+                base_fingerprint=row.base_fingerprint,
+                folder=self._folders.path(row.digest),
+                created=row.created,
+            )
+            if self._why_not(version) is None:
                 pairs.append((name, version))
         return pairs
 

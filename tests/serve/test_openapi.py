@@ -61,7 +61,7 @@ def document(tmp_path: Path) -> Iterator[dict[str, Any]]:
         yield http.get("/openapi.json", headers=server.headers).json()
 
 
-@pytest.mark.parametrize("examples", [12, pytest.param(450, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [12, pytest.param(460, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_a_route_keeps_to_the_document(server: TinyServer, method: str, path: str, examples: int) -> None:
     there = {

@@ -217,7 +217,7 @@ def agree(examples: int, base: tiny.Base, adapters: list[Checked], folder: Path,
         own, database = folder / secrets.token_hex(8), new_database()
         return Machine(lambda: tiny.make_registry(own, base, database=database), adapters)
 
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=examples,
