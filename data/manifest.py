@@ -38,7 +38,7 @@ class RendererId(_Shape):
 
     name: Literal["template", "mistral"]
     version: int
-    digest: str
+    digest: Line
 
 
 class BaseIdentity(_Shape):

@@ -75,7 +75,7 @@ def packed_bytes(shape: Shape) -> float:
 
 
 def recomputes(recipe: Recipe, device: Device) -> bool:
-    """Whether activations are computed again in the backward pass."""
+    """Whether activations are computed again in the backward pass: on CUDA, of every layer that must be."""
     wanted = recipe.train.gradient_checkpointing
     return device.kind == "cuda" if wanted is None else wanted
 

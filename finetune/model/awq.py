@@ -6,13 +6,14 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-# Eight 4-bit values share one int32, in this order (AutoAWQ, awq/modules/linear/gemm.py).
-_SHIFTS = torch.tensor([0, 4, 1, 5, 2, 6, 3, 7], dtype=torch.int32) * 4
-
 
 def unpack(packed: torch.Tensor) -> torch.Tensor:
-    """`[rows, columns / 8]` int32 to `[rows, columns]` int32 values of 0..15."""
-    shifts = _SHIFTS.to(packed.device)
+    """`[rows, columns / 8]` int32 to `[rows, columns]` int32 values of 0..15.
+
+    Eight values share one int32 in the order 0, 4, 1, 5, 2, 6, 3, 7 (AutoAWQ, awq/modules/linear/gemm.py).
+    """
+    place = torch.arange(8, dtype=torch.int32, device=packed.device)
+    shifts = 4 * (place // 2 + place % 2 * 4)
     return ((packed.unsqueeze(-1) >> shifts) & 15).flatten(-2)
 
 
@@ -22,14 +23,22 @@ def dequantise(
     """The dense weight `[out, in]` of one linear layer, in `dtype`.
 
     `qweight` `[in, out / 8]` int32, `qzeros` `[in / group, out / 8]` int32, `scales` `[in / group, out]`.
+    """
+    return dequantise_rows(qweight, qzeros, scales, dtype).t().contiguous()
+
+
+def dequantise_rows(
+    qweight: torch.Tensor, qzeros: torch.Tensor, scales: torch.Tensor, dtype: torch.dtype
+) -> torch.Tensor:
+    """The same as `[in, out]`, the order of the packed numbers.
+
     Computed in float32: (q - zero) * scale.
     """
     groups, out = scales.shape
     rows = qweight.shape[0]
     values = unpack(qweight).view(groups, rows // groups, out)
     centred = (values - unpack(qzeros).unsqueeze(1)).to(torch.float32)
-    dense = (centred * scales.to(torch.float32).unsqueeze(1)).view(rows, out)
-    return dense.t().to(dtype).contiguous()
+    return (centred * scales.to(torch.float32).unsqueeze(1)).view(rows, out).to(dtype)
 
 
 def dense_tensors(

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from finetune.model.awq import dequantise
+from finetune.model.awq import dequantise, dequantise_rows
 
 
 class PackedLinear(torch.nn.Linear):
@@ -34,7 +34,9 @@ class PackedLinear(torch.nn.Linear):
     @property
     def weight(self) -> torch.Tensor:
         """`[out, in]`, made anew at each look."""
-        return _unpacker(self.qweight.is_cuda)(self.qweight, self.qzeros, self.scales, self.dtype)
+        packed = (self.qweight, self.qzeros, self.scales, self.dtype)
+        # A transposed product costs CUDA nothing, a transposed write much.
+        return _compiled()(*packed).t() if self.qweight.is_cuda else dequantise(*packed)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         output: torch.Tensor = _Product.apply(x, self)
@@ -53,5 +55,7 @@ class _Product(torch.autograd.Function):
 
 
 @cache
-def _unpacker(cuda: bool) -> Any:
-    return torch.compile(dequantise, dynamic=False) if cuda else dequantise
+def _compiled() -> Any:
+    # One kernel for each shape and mode of autograd; past its limit of 8 torch would leave them uncompiled.
+    torch._dynamo.config.recompile_limit = 128
+    return torch.compile(dequantise_rows, dynamic=False)

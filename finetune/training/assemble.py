@@ -10,7 +10,8 @@ from rich.console import Console
 
 from finetune import disk
 from finetune.model import check_gradients
-from finetune.recipe import Recipe
+from finetune.model.recompute import KeepWhatFits
+from finetune.recipe import Recipe, Training
 from finetune.training import objectives, processes
 from finetune.training.plan import FILL, MICRO_TOKENS, Plan
 from finetune.training.rows import Rows
@@ -81,12 +82,22 @@ def assemble(
         data_collator=lambda items: items,
         processing_class=_tokenizer(folder),
         optimizers=(optimizer(model, settings, args), None),
-        callbacks=[tracker],
+        callbacks=[tracker, *_keeping(settings, model, rows)],
     )
     try:
         yield trainer
     finally:
         tracker.close()
+
+
+def _keeping(settings: Training, model: Any, rows: Rows) -> list[Any]:
+    """On a GPU whose recipe leaves it open, as many layers as fit keep their activations."""
+    if not torch.cuda.is_available() or settings.gradient_checkpointing is not None:
+        return []
+    columns = {"input_ids", "rejected_ids"} & set(rows.train.column_names)
+    lengths = zip(*([len(ids) for ids in rows.train[name]] for name in columns), strict=True)
+    longest = max(sum(one) for one in lengths)
+    return [KeepWhatFits(model, max(longest, settings.micro_tokens or MICRO_TOKENS["cuda"]))]
 
 
 def facts_of(trainer: Trainer, place: Workplace) -> dict[str, Any]:

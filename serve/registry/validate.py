@@ -80,7 +80,9 @@ def check(
 def _digests(folder: Path) -> dict[str, str]:
     found = sorted(path.name for path in folder.iterdir())
     if not all((folder / name).is_file() for name in found):
-        raise UserError(f"An adapter is a folder of plain files; this one has {', '.join(found)[:200]}.")
+        raise UserError(
+            f"An adapter is a folder of plain files; this one has {shown(', '.join(found), 200)}."
+        )
     check_names(found)
     return {name: digest.of_file(folder / name) for name in found}
 

@@ -63,7 +63,7 @@ def test_a_data_sheet_gives_seconds() -> None:
     assert took.per_step == pytest.approx(cost / (UTILISATION * 100e12), rel=0.01)
     assert took.tokens_per_second == pytest.approx(2000 / took.per_step)
     assert took.seconds == pytest.approx(took.per_step)
-    assert "assumed: 40% of its 100 TFLOP/s" in took.origin
+    assert "assumed: 50% of its 100 TFLOP/s" in took.origin
 
 
 def test_unpacking_takes_time_of_memory_in_each_pass() -> None:

@@ -65,6 +65,10 @@ MANIFESTS: Cases = {
         "control character",
     ),
     "terminal's orders in a version": (manifest(lambda m: m.update(code={"enxerto": "\r\n"})), "control"),
+    "NUL in the renderer's digest": (
+        manifest(lambda m: m["renderer"].update(digest="a\0b")),
+        "control character",
+    ),
     "turned text": (manifest(lambda m: m.update(name="\u202egnp")), "control character"),
     "name of 2000 letters": (manifest(lambda m: m.update(name="n" * 2000)), "at most 1024 characters"),
     "no JSON": (manifest_text(b"\x80\x04\x95"), "manifest.json is no adapter manifest"),
