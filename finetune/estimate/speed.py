@@ -11,8 +11,8 @@ from finetune.estimate.work import Pass, Work
 from finetune.recipe import Recipe
 
 UTILISATION = 0.5
-"""Of a data sheet's peak, what training that recomputes every layer reaches (`make bench-train-gpu`, H200: 0.48
-with packed weights, 0.51 with dense ones). Layers that keep their activations make it faster."""
+"""Of a data sheet's peak, what training that recomputes every layer reaches (0.48 with packed weights, 0.51
+with dense ones, `make bench-train-gpu` on an H200). Layers that keep their activations make it faster."""
 
 REACHED = 0.9
 """Of what a few layers promise, what a whole training run reaches (measured by `make bench-estimate`): the
