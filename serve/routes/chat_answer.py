@@ -1,0 +1,61 @@
+"""What leaves the server for a chat: the engine's answer, saying what was asked for and what served it."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from serve.engine.protocol import served_name
+from serve.registry.records import Version
+
+
+class Label:
+    """Says in an answer what was asked for and what served it."""
+
+    def __init__(self, asked: str, version: Version | None, base_name: str) -> None:
+        self._asked = asked
+        self._adapter = None
+        self.headers: dict[str, str] = {}
+        served = base_name
+        if version:
+            served = served_name(version)
+            self._adapter = {"name": version.name, "version": version.number, "digest": version.digest}
+            self.headers = {
+                "x-adapter": version.name,
+                "x-adapter-version": str(version.number),
+                "x-adapter-digest": version.digest,
+            }
+        self._engines = f'"model":{json.dumps(served)}'
+        self._ours = f'"model":{json.dumps(asked)},"adapter":{json.dumps(self._adapter)}'
+
+    def whole(self, answer: dict[str, Any]) -> dict[str, Any]:
+        return {**answer, "model": self._asked, "adapter": self._adapter}
+
+    async def events(self, events: AsyncIterator[str]) -> AsyncGenerator[str, None]:
+        """The same events. Generated text cannot hold the engine's `"model":`, since JSON escapes its
+        quotes, so the chunk need not be parsed and written again for every token."""
+        async for event in events:
+            yield event.replace(self._engines, self._ours, 1)
+
+
+class Stream(StreamingResponse):
+    """Server-sent events that give the lease back however they end, even if they never began."""
+
+    def __init__(
+        self, events: AsyncGenerator[str, None], held: AsyncExitStack, headers: dict[str, str]
+    ) -> None:
+        super().__init__(
+            events, media_type="text/event-stream", headers={"cache-control": "no-store", **headers}
+        )
+        self._events = events
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._events.aclose()
+            await self._held.aclose()
