@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from data.errors import UserError
-from serve import errors
+from serve import auth, errors
 from serve.engine.protocol import Engine
 from serve.lifecycle import Lifecycle
 from serve.limits import BodyLimit
@@ -60,6 +61,7 @@ def create_app(settings: Settings, registry: Registry, engine: Engine, lifecycle
         app.include_router(resource.router)
     app.add_middleware(BodyLimit, limit=settings.body_limit, stall=settings.stall_seconds)
     errors.install(app)
+    app.add_exception_handler(RequestValidationError, auth.first(errors.malformed))
     return app
 
 

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from serve.errors import ApiError
+from serve.errors import ApiError, answer
 from serve.registry.keys import Key, Scope
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 _bearer = HTTPBearer(auto_error=False, description="A key made by `serve keys create`.")
 
@@ -17,16 +19,7 @@ def _needs(scope: Scope) -> Callable[..., Awaitable[Key]]:
     async def key(
         request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
     ) -> Key:
-        if given is None:
-            raise _unauthorised("The request has no API key; send one as `Authorization: Bearer enx_...`.")
-        find: Callable[[str], Key | None] = request.app.state.registry.key
-        found = await asyncio.to_thread(find, given.credentials)
-        if found is None:
-            raise _unauthorised("This API key is not known here; `serve keys ls` lists those that are.")
-        if found.lapsed:
-            raise _unauthorised(
-                f"The API key {found.name!r} {found.lapsed}; make a new one with `serve keys create`."
-            )
+        found = await _known(request, given)
         if not found.may(scope):
             raise ApiError(
                 f"The API key {found.name!r} has the scopes {', '.join(found.scopes)}, and this needs "
@@ -44,6 +37,35 @@ def _needs(scope: Scope) -> Callable[..., Awaitable[Key]]:
 Chatting = Annotated[Key, Depends(_needs("chat"))]
 Pushing = Annotated[Key, Depends(_needs("push"))]
 Administering = Annotated[Key, Depends(_needs("admin"))]
+
+
+def first(handler: Handler) -> Handler:
+    """`handler` for those with a key: FastAPI reads a body before it asks for one."""
+
+    async def answered(request: Request, error: Exception) -> Response:
+        try:
+            await _known(request, await _bearer(request))
+        except ApiError as refusal:
+            return answer(refusal)
+        return await handler(request, error)
+
+    return answered
+
+
+async def _known(request: Request, given: HTTPAuthorizationCredentials | None) -> Key:
+    """The key of a request, whatever it may do; it is `request.state.key` from then on."""
+    if given is None:
+        raise _unauthorised("The request has no API key; send one as `Authorization: Bearer enx_...`.")
+    find: Callable[[str], Key | None] = request.app.state.registry.key
+    found = await asyncio.to_thread(find, given.credentials)
+    if found is None:
+        raise _unauthorised("This API key is not known here; `serve keys ls` lists those that are.")
+    if found.lapsed:
+        raise _unauthorised(
+            f"The API key {found.name!r} {found.lapsed}; make a new one with `serve keys create`."
+        )
+    request.state.key = found
+    return found
 
 
 def require(key: Key, adapter: str) -> None:

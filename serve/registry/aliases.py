@@ -111,7 +111,7 @@ def _move(
 
 
 def _no_adapter(name: str) -> UnknownAdapter:
-    return UnknownAdapter(f"no model or adapter is named {name!r}; `serve ls` lists all.")
+    return UnknownAdapter(f"no model or adapter is named {name!r}")
 
 
 def _at(number: Expected) -> str:

@@ -156,9 +156,7 @@ def live_version(session: Session, name: str, number: int) -> VersionRow:
     buried = session.get(TombstoneRow, (name, number))
     if row is None or buried is not None:
         gone = "was removed" if row else "does not exist"
-        raise UnknownAdapter(
-            f"version {number} of adapter {name!r} {gone}; `serve show {name}` lists what there is."
-        )
+        raise UnknownAdapter(f"version {number} of adapter {name!r} {gone}")
     return row
 
 

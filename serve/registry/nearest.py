@@ -13,8 +13,7 @@ def unknown(asked: str, known: list[str]) -> UnknownAdapter:
     """The error for a name, with those of `known` that are most like it."""
     text = asked[:200]
     near = difflib.get_close_matches(text, _likely(text, known), n=3, cutoff=0.5)
-    hint = f"the nearest names are {', '.join(near)}" if near else "no name is near"
-    return UnknownAdapter(f"no model or adapter is named {asked[:100]!r}; {hint}, and `serve ls` lists all.")
+    return UnknownAdapter(f"no model or adapter is named {asked[:100]!r}", near)
 
 
 def _likely(asked: str, known: list[str]) -> list[str]:

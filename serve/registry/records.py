@@ -2,6 +2,7 @@
 
 import errno
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,18 @@ _REFERENCE = re.compile(
 
 
 class UnknownAdapter(UserError):  # noqa: N818 - named for what was found, as callers say it
-    """Nothing in the registry has this name, alias, number or digest."""
+    """Nothing in the registry has this name, alias, number or digest; `near` are names that have."""
+
+    def __init__(self, what: str, near: Sequence[str] = ()) -> None:
+        hint = f"the nearest names are {', '.join(near)}" if near else "no name is near"
+        super().__init__(f"{what}; {hint}, and `serve ls` lists all.")
+        self._what, self._near = what, near
+
+    def told(self, reaches: Callable[[str], bool]) -> "UnknownAdapter":
+        """The same for somebody who may know of those adapters only that `reaches` says."""
+        return UnknownAdapter(
+            self._what, [name for name in self._near if reaches(re.split("[:@]", name, maxsplit=1)[0])]
+        )
 
 
 class AliasMoved(UserError):  # noqa: N818 - likewise

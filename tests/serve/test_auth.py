@@ -93,9 +93,13 @@ def test_every_route_without_a_good_key_is_401(
     wrong = ["", "Bearer", "Bearer x", "Bearer enx_" + "a" * 43, "Basic YTpi", f"Bearer {revoked}"]
     for header in (None, *wrong):
         headers = {} if header is None else {"authorization": header}
-        answer = http.request(method, path(template), headers=headers)
-        error(answer, 401, "invalid_api_key")
-        assert answer.headers["www-authenticate"] == "Bearer"
+        broken = {**headers, "content-type": "application/json"}
+        for answer in (
+            http.request(method, path(template), headers=headers),
+            http.request(method, path(template), headers=broken, content=b"{"),
+        ):
+            error(answer, 401, "invalid_api_key")
+            assert answer.headers["www-authenticate"] == "Bearer"
 
 
 def test_health_needs_no_key(http: TestClient) -> None:
@@ -203,6 +207,12 @@ def test_a_key_reaches_its_own_adapters_and_learns_of_no_others(
     ]
     for answer in refused:
         error(answer, 403, "adapter_not_allowed")
+    http.headers.update(bearer(keys.create("typist", ["push"], adapters=["sqll"])))
+    for answer in (
+        http.post("/v1/chat/completions", json=chat | {"model": "sqll"}),
+        http.get("/v1/adapters/sqll"),
+    ):
+        assert "no name is near" in error(answer, 404, "model_not_found")
 
 
 def test_who_pushed_and_who_moved_is_written_down(
