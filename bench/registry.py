@@ -52,7 +52,7 @@ def main() -> None:
         folder = Path(name)
         rows = upload.measured(folder)
         base = tiny.make_base(folder / "base")
-        with services.postgres(folder / "postgres", folder, fsync=True) as server:
+        with services.postgres(fsync=True) as server:
             for kind, url in (("sqlite", None), ("postgresql", services.new_database(server))):
                 rows += _grow(kind, url, folder, base, given.sizes)
     goals = [upload.goal(rows), *_lookup_goals(rows, max(given.sizes))]

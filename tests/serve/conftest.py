@@ -12,10 +12,9 @@ from tests.serve import services
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A PostgreSQL of this session alone; the URL to put a database's name behind."""
-    folder = tmp_path_factory.mktemp("services") / "postgres"
-    with services.postgres(folder, tmp_path_factory.getbasetemp().parent) as url:
+    with services.postgres() as url:
         yield url
 
 

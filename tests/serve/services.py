@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import psycopg
@@ -18,25 +19,29 @@ START_SECONDS = 60
 
 
 @contextmanager
-def postgres(folder: Path, top: Path, fsync: bool = False) -> Iterator[str]:
-    """Debian's PostgreSQL in a new `folder` below `top`; the URL to put a database's name behind."""
+def postgres(fsync: bool = False) -> Iterator[str]:
+    """Debian's PostgreSQL; the URL to put a database's name behind.
+
+    Its folder is none of pytest's: those are closed to other users whenever another run of pytest begins.
+    """
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     assert found, "run `make test` first: it installs Debian's postgresql"
     binaries = found[-1].parent
-    folder.mkdir()
     # It refuses to run as root.
     user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    if user:
-        shutil.chown(folder, "postgres")
-        for parent in folder.parents:
-            if parent.stat().st_uid == os.geteuid() and parent.is_relative_to(top):
-                parent.chmod(0o755)
+    with TemporaryDirectory(prefix="enxerto-postgres-", ignore_cleanup_errors=True) as folder:
+        if user:
+            shutil.chown(folder, "postgres")
+        yield from _postgres(Path(folder), binaries, user, fsync)
+
+
+def _postgres(folder: Path, binaries: Path, user: list[str], fsync: bool) -> Iterator[str]:
     data, port = folder / "data", _free_port()
     made = [*user, binaries / "initdb", "-D", data, "-U", "enxerto", "-A", "trust", "--no-sync"]
     subprocess.run(made, check=True, capture_output=True, cwd="/")
     options = ["-c", f"fsync={'on' if fsync else 'off'}", "-c", "listen_addresses=127.0.0.1"]
     options += ["-k", str(folder), "-p", str(port)]
-    with (folder.parent / "postgres.log").open("w") as log:
+    with (folder / "log").open("w") as log:
         server = subprocess.Popen(
             [*user, binaries / "postgres", "-D", data, *options], stdout=log, stderr=log, cwd="/"
         )
