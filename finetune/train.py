@@ -10,6 +10,7 @@ from rich.console import Console
 
 from data.errors import UserError
 from data.manifest import BaseManifest, DatasetEntry, read_base
+from data.probes import FILE as PROBES
 from finetune.base.resolve import find
 from finetune.quiet import quiet
 from finetune.recipe import Recipe
@@ -68,6 +69,8 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
     console.print(f"weights  {weights} ({weights.why})", highlight=False)
 
     from finetune.export import export
+    from finetune.probes import probe
+    from finetune.render import open_renderer
     from finetune.training import checkpoint
     from finetune.training.answers import Answers
     from finetune.training.assemble import assemble, facts_of
@@ -102,6 +105,8 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
         shutil.rmtree(adapter, ignore_errors=True)
         export(model, recipe, base, rows.entry, facts, adapter)
         place.keep(adapter)
+        probes = probe(model, rows, open_renderer(folder), str(weights))
+        (adapter / PROBES).write_text(probes.model_dump_json() + "\n", encoding="utf-8")
         write(adapter, answers.after())
         place.finish(adapter)
     processes.wait()

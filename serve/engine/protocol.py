@@ -35,6 +35,12 @@ class Engine(Protocol):
     async def remove(self, version: Version) -> None:
         """Give the slot back; on return the engine has confirmed it."""
 
+    async def likeliest(
+        self, token_ids: list[int], places: list[int], version: Version | None
+    ) -> list[list[tuple[int, float]]]:
+        """For each of `places`: the likeliest tokens there, given those before it, with their log
+        probabilities, the likeliest first; by a loaded version, or by the base."""
+
     async def chat(self, body: dict[str, Any], version: Version | None) -> Answer:
         """Answer a Chat Completions body by a loaded version, or by the base.
 

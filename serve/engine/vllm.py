@@ -20,11 +20,14 @@ from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.serve import create_error_response
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
+from vllm.inputs import TokensPrompt
 from vllm.lora.request import LoRARequest
 from vllm.platforms import current_platform
+from vllm.sampling_params import SamplingParams
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from data.manifest import first_error
+from data.probes import TOP
 from serve.engine import plugin
 from serve.engine.protocol import Answer, served_name
 from serve.errors import ApiError
@@ -49,6 +52,7 @@ class VllmEngine:
         self._running = AsyncExitStack()
         # Never the same id twice: the engine's caches are keyed by it.
         self._ids = itertools.count(1)
+        self._asked = itertools.count(1)
         self._client: Any = None
         self._models: Any = None
         self._chat: Any = None
@@ -85,6 +89,17 @@ class VllmEngine:
         if request.lora_int_id in await self._client.list_loras():
             raise RuntimeError(f"vLLM still holds adapter {version.reference} after its removal")
 
+    async def likeliest(
+        self, token_ids: list[int], places: list[int], version: Version | None
+    ) -> list[list[tuple[int, float]]]:
+        asked = SamplingParams(max_tokens=1, prompt_logprobs=TOP, detokenize=False)
+        name = f"likeliest-{next(self._asked)}"
+        lora = self._models.lora_requests[served_name(version)] if version else None
+        prompt = TokensPrompt(prompt_token_ids=token_ids)
+        async for output in self._client.generate(prompt, asked, name, lora_request=lora):
+            found = output.prompt_logprobs
+        return [_ranked(found[place]) for place in places]
+
     async def chat(self, body: dict[str, Any], version: Version | None) -> Answer:
         name = served_name(version) if version else self.base_name
         try:
@@ -97,6 +112,12 @@ class VllmEngine:
         if isinstance(answer, ErrorResponse):
             raise _api_error(answer)
         return answer if isinstance(answer, AsyncGenerator) else answer.model_dump(mode="json")
+
+
+def _ranked(named: dict[int, Any]) -> list[tuple[int, float]]:
+    """The likeliest tokens; vLLM puts the prompt's own token among them wherever it stands."""
+    ranked = sorted(named.items(), key=lambda one: -one[1].logprob)
+    return [(token, said.logprob) for token, said in ranked[:TOP]]
 
 
 def _field(error: ValidationError) -> str | None:

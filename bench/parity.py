@@ -1,0 +1,175 @@
+"""`make bench-parity`: the trainer's model beside the engine's, for the base and for three trained adapters.
+
+Each adapter is then broken in ways that no shape shows, and must come out far from its own probes.
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from safetensors.numpy import load_file, save_file
+
+from bench.command import run
+from bench.results import Goal, show, write
+from data.home import base_folder
+from data.manifest import read_base
+from data.probes import FILE, Probes
+from finetune.recipe import Recipe
+from finetune.train import train
+from serve.parity import Agreement, agreement
+from serve.registry.records import Version
+from serve.settings import Settings
+
+RESULTS = Path("bench/results/parity.json")
+BASE = "smollm2-135m-instruct-awq"
+ADAPTERS: dict[str, dict[str, Any]] = {
+    "rank 8 on q and v": {"r": 8, "alpha": 16, "targets": ["q_proj", "v_proj"]},
+    "rank 16 on all": {"r": 16, "alpha": 32},
+    "rank 64 on all": {"r": 64, "alpha": 64},
+}
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+
+console = Console(highlight=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--keep", type=Path, help="train into this folder, and take from there what is in it")
+    given = parser.parse_args()
+    with TemporaryDirectory(prefix="enxerto-parity-") as scratch:
+        folder = given.keep or Path(scratch)
+        adapters = {name: _trained(folder, name, lora, given.steps) for name, lora in ADAPTERS.items()}
+        rows = asyncio.run(_measure(adapters, Path(scratch)))
+    for row in rows:
+        console.print(
+            f"{row['adapter']:<20}{row['what']:<28}top-1 {row['top1']:.1%}  mean KL {row['mean_kl']:.5f}"
+            f"  max KL {row['max_kl']:.4f}"
+        )
+    write(given.out, "make bench-parity", rows, goals := _goals(rows))
+    show(console, "bench-parity", goals)
+
+
+def _goals(rows: list[dict[str, Any]]) -> list[Goal]:
+    kinds = {True: [], False: []}  # type: dict[bool, list[float]]
+    for row in rows:
+        kinds[row["what"] in ("base", "adapter")].append(row["mean_kl"])
+    worst, mildest = max(kinds[True]), min(kinds[False])
+    return [Goal("mean KL: the mildest fault over the worst good one", "> 2", f"{mildest / worst:.1f}", True)]
+
+
+def _trained(folder: Path, name: str, lora: dict[str, Any], steps: int) -> Path:
+    output = folder / name.replace(" ", "-")
+    if not (output / FILE).is_file():
+        console.print(f"training {name}: {steps} steps")
+        train(
+            Recipe.model_validate(
+                {
+                    "name": "parity",
+                    "base": BASE,
+                    "data": {"train": ["data/samples/train.jsonl"], "max_length": 1536, "heldout": 0.1},
+                    "lora": lora,
+                    "train": {"steps": steps, "batch": 2, "learning_rate": 5e-4, "lora_plus": 8},
+                    "output": str(output),
+                    "track": {"wandb": "off", "generations": 0},
+                }
+            )
+        )
+    return output
+
+
+async def _measure(adapters: dict[str, Path], scratch: Path) -> list[dict[str, Any]]:
+    from serve.engine.vllm import VllmEngine
+
+    base = base_folder(BASE)
+    engine = VllmEngine(Settings(base=read_base(base), folder=base.resolve(), max_model_len=2048))
+    await engine.start()
+    rows = []
+    try:
+        for number, (name, folder) in enumerate(adapters.items()):
+            probes = Probes.model_validate_json((folder / FILE).read_bytes())
+            if number == 0:
+                rows.append(_row(name, "base", await compare(engine, probes, None)))
+            for what, change in {"adapter": _nothing, **FAULTS}.items():
+                broken = scratch / f"{number}-{what.replace(' ', '-')}"
+                shutil.copytree(folder, broken)
+                change(broken)
+                version = Version(f"a{number}", 1, what, 64, "", broken, datetime.now(UTC))
+                await engine.add(version)
+                rows.append(_row(name, what, await compare(engine, probes, version)))
+                await engine.remove(version)
+                console.print(rows[-1])
+    finally:
+        await engine.close()
+    return rows
+
+
+def _row(adapter: str, what: str, found: Agreement) -> dict[str, Any]:
+    return {"adapter": adapter, "what": what, **found.as_json()}
+
+
+async def compare(engine: Any, probes: Probes, version: Version | None) -> Agreement:
+    """The trainer's distributions with the engine's."""
+    pairs = []
+    for probe in probes.probes:
+        places = [place.at for place in probe.places]
+        said = await engine.likeliest(probe.token_ids, places, version)
+        for place, engines in zip(probe.places, said, strict=True):
+            pairs.append((place.adapter if version else place.base, engines))
+    return agreement(pairs)
+
+
+def _nothing(folder: Path) -> None:
+    pass
+
+
+def _alpha_doubled(folder: Path) -> None:
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps(config | {"lora_alpha": 2 * config["lora_alpha"]}))
+
+
+def _weights(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    tensors = load_file(folder / WEIGHTS)
+    change(tensors)
+    save_file(tensors, folder / WEIGHTS, {"format": "pt"})
+
+
+def _layer_zeroed(layer: int) -> Callable[[Path], None]:
+    def zero(tensors: dict[str, Any]) -> None:
+        for name, values in tensors.items():
+            if f".layers.{layer}." in name and ".lora_B." in name:
+                values[:] = 0
+
+    return lambda folder: _weights(folder, zero)
+
+
+def _heads_swapped(folder: Path) -> None:
+    """Halves of each head change places: q and k laid out for another kind of rotary embedding."""
+
+    def swap(tensors: dict[str, Any]) -> None:
+        for name in [name for name in tensors if "q_proj.lora_B" in name or "k_proj.lora_B" in name]:
+            outputs, rank = tensors[name].shape
+            tensors[name] = tensors[name].reshape(-1, 2, 32, rank)[:, ::-1].reshape(outputs, rank).copy()
+
+    _weights(folder, swap)
+
+
+FAULTS: dict[str, Callable[[Path], None]] = {
+    "alpha doubled": _alpha_doubled,
+    "q and k swapped": _heads_swapped,
+    "B of layer 0 zeroed": _layer_zeroed(0),
+    "B of layer 15 zeroed": _layer_zeroed(15),
+    "B of layer 29 zeroed": _layer_zeroed(29),
+}
+
+
+if __name__ == "__main__":
+    run(main, console)

@@ -1,0 +1,61 @@
+"""Whether this server's engine says what the trainer's model said: likeliest token, and divergence.
+
+The trainer kept the 20 likeliest tokens of each distribution, and the engine gives as many. Divergence is
+KL(trainer || engine) over the trainer's tokens and one more outcome for all others; a token that the engine
+did not name counts as likely as the least likely that it named, so what is reported is a lower bound.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+TINY = 1e-6
+CLOSE = 0.1
+"""Nats between the two likeliest tokens within which either may come first in another precision."""
+
+Named = Sequence[tuple[int, float]]
+"""Tokens with their log probabilities, the likeliest first."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """`top1`: share of places with the same likeliest token, near-ties left out; the divergences in nats."""
+
+    places: int
+    top1: float
+    mean_kl: float
+    max_kl: float
+
+    def as_json(self) -> dict[str, Any]:
+        return {key: round(value, 6) for key, value in asdict(self).items()}
+
+
+def agreement(pairs: Iterable[tuple[Named, Named]]) -> Agreement:
+    """Of pairs (trainer, engine), at least one."""
+    pairs = list(pairs)
+    divergences = [divergence(trainer, dict(engine)) for trainer, engine in pairs]
+    clear = [pair for pair in pairs if not _near_tie(pair[0])]
+    same = sum(trainer[0][0] == engine[0][0] for trainer, engine in clear)
+    return Agreement(
+        places=len(pairs),
+        top1=same / len(clear) if clear else 1.0,
+        mean_kl=sum(divergences) / len(divergences),
+        max_kl=max(divergences),
+    )
+
+
+def divergence(trainer: Named, engine: dict[int, float]) -> float:
+    """Nats; 0 where both say the same."""
+    floor = min(engine.values())
+    p = [math.exp(value) for _, value in trainer]
+    q = [math.exp(engine.get(token, floor)) for token, _ in trainer]
+    p.append(max(TINY, 1 - sum(p)))
+    q.append(max(TINY, 1 - sum(q)))
+    whole = sum(p), sum(q)
+    kl = sum(a / whole[0] * math.log((a / whole[0]) / (b / whole[1])) for a, b in zip(p, q, strict=True))
+    return max(0.0, kl)
+
+
+def _near_tie(named: Named) -> bool:
+    return len(named) > 1 and named[0][1] - named[1][1] < CLOSE
