@@ -10,6 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+TOP1 = 0.9
+BASE_KL = 0.05
+EFFECT = 0.01
+
 TINY = 1e-6
 CLOSE = 0.1
 """Nats between the two likeliest tokens within which either may come first in another precision."""
@@ -55,6 +59,10 @@ def divergence(trainer: Named, engine: dict[int, float]) -> float:
     whole = sum(p), sum(q)
     kl = sum(a / whole[0] * math.log((a / whole[0]) / (b / whole[1])) for a, b in zip(p, q, strict=True))
     return max(0.0, kl)
+
+
+def adapter_bound(base: Agreement, trained: float) -> float:
+    return 0.05
 
 
 def _near_tie(named: Named) -> bool:

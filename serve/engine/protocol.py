@@ -19,6 +19,8 @@ class Engine(Protocol):
 
     slots: int
     base_name: str
+    identity: str
+    """What a parity verdict holds for: the engine's version and arithmetic."""
 
     async def start(self) -> None:
         """Ready to chat on return."""

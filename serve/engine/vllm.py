@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import Any
 
+import vllm
 from pydantic import ValidationError
 from starlette.datastructures import State
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
@@ -48,6 +49,7 @@ class VllmEngine:
     def __init__(self, settings: Settings) -> None:
         self.slots = settings.max_loras
         self.base_name = settings.base.name
+        self.identity = ""
         self._settings = settings
         self._running = AsyncExitStack()
         # Never the same id twice: the engine's caches are keyed by it.
@@ -63,6 +65,8 @@ class VllmEngine:
         self._client = await self._running.enter_async_context(build_async_engine_client(args))
         state = State()
         await init_app_state(self._client, state, args, await self._client.get_supported_tasks())
+        dtype = self._client.model_config.dtype
+        self.identity = f"vllm {vllm.__version__} {current_platform.device_name} {dtype}"
         self._models, self._chat = state.openai_serving_models, state.openai_serving_chat
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ from serve.registry.index import Index
 from serve.registry.keys import Keys
 from serve.registry.servers import Servers
 from serve.registry.staging import Staging
+from serve.registry.verdicts import Verdicts
 
 
 class Storage:
@@ -20,6 +21,7 @@ class Storage:
         self.database = Database(database or sqlite_url(folder / "index.sqlite"))
         self.index, self.aliases = Index(self.database), Aliases(self.database)
         self.keys, self.servers = Keys(self.database), Servers(self.database)
+        self.verdicts = Verdicts(self.database)
         self.blobs = _blobs(blobs, folder)
         self.folders = VersionFolders(folder / "versions", self.blobs)
         self.staging = Staging(folder / "staging", self.blobs)

@@ -128,6 +128,17 @@ class ServerRow(Table):
     seen: Mapped[datetime]
 
 
+class VerdictRow(Table):
+    """What came of the probes of an adapter's bytes on an engine; `why` they are not served, where not."""
+
+    __tablename__ = "verdicts"
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    engine: Mapped[str] = mapped_column(primary_key=True)
+    why: Mapped[str | None]
+    found: Mapped[dict[str, Any]]
+    time: Mapped[datetime]
+
+
 class RevisionRow(Table):
     """One row, whose number grows with each transaction that changes what a name means."""
 

@@ -1,6 +1,7 @@
 """A base and adapters of a few hundred values, for everything that looks at files and never computes."""
 
 import json
+import math
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -162,12 +163,15 @@ class TinyEngine:
     """Obeys the engine's protocol with slots and no model: an answer says who gave it."""
 
     healthy = True
+    identity = "tiny 1"
 
     def __init__(self, base_name: str, slots: int = 4) -> None:
         self.base_name = base_name
         self.slots = slots
         self.held: set[str] = set()
         self.refuses = False
+        self.says = 1
+        """How far from the base's token the adapters' is."""
 
     async def start(self) -> None: ...
 
@@ -180,6 +184,13 @@ class TinyEngine:
 
     async def remove(self, version: Version) -> None:
         self.held.remove(served_name(version))
+
+    async def likeliest(
+        self, token_ids: list[int], places: list[int], version: Version | None
+    ) -> list[list[tuple[int, float]]]:
+        """Half of the probability on one token: the place's number, and one more for each adapter."""
+        more = self.says if version else 0
+        return [[(place + more, math.log(0.5)), (0, math.log(0.25))] for place in places]
 
     async def chat(self, body: dict[str, Any], version: Version | None) -> Answer:
         match body.get("messages"):

@@ -1,0 +1,89 @@
+"""Before a version is ready its probes are replayed: the engine must say what the trainer's model said."""
+
+import asyncio
+from typing import Any
+
+from data.errors import UserError
+from data.probes import FILE, Probes
+from serve import parity
+from serve.engine.protocol import Engine
+from serve.parity import Agreement, Named
+from serve.registry.records import Version
+from serve.registry.storage import Storage
+from serve.registry.verdicts import Verdict
+
+
+class Prober:
+    """Replays probes once for an adapter's bytes and an engine; the registry keeps the verdict."""
+
+    def __init__(self, engine: Engine, storage: Storage) -> None:
+        self._engine, self._storage = engine, storage
+
+    async def __call__(self, version: Version) -> None:
+        """For a version in the engine; UserError with what disagrees. One without probes passes."""
+        verdicts, engine = self._storage.verdicts, self._engine.identity
+        verdict = await asyncio.to_thread(verdicts.find, version.digest, engine)
+        if verdict is None:
+            probes = await asyncio.to_thread(self._probes, version)
+            if probes is None:
+                return
+            verdict = await self._replay(probes, version)
+            await asyncio.to_thread(verdicts.keep, version.digest, engine, verdict)
+        if verdict.why:
+            raise UserError(verdict.why)
+
+    def _probes(self, version: Version) -> Probes | None:
+        blob = version.files.get(FILE)
+        if blob is None:
+            return None
+        return Probes.model_validate_json(b"".join(self._storage.blobs.read(blob)))
+
+    async def _replay(self, probes: Probes, version: Version) -> Verdict:
+        base: list[tuple[Named, Named]] = []
+        adapter: list[tuple[Named, Named]] = []
+        effects: list[tuple[Named, Named]] = []
+        for probe in probes.probes:
+            places = [place.at for place in probe.places]
+            bases = await self._engine.likeliest(probe.token_ids, places, None)
+            adapters = await self._engine.likeliest(probe.token_ids, places, version)
+            base += [(place.base, said) for place, said in zip(probe.places, bases, strict=True)]
+            adapter += [(place.adapter, said) for place, said in zip(probe.places, adapters, strict=True)]
+            effects += zip(bases, adapters, strict=True)
+        found = {"base": parity.agreement(base), "adapter": parity.agreement(adapter)}
+        effect = parity.agreement(effects)
+        trained = parity.agreement(
+            [(place.base, place.adapter) for one in probes.probes for place in one.places]
+        )
+        why = judge(found["base"], found["adapter"], trained.mean_kl, effect.mean_kl)
+        numbers: dict[str, Any] = {name: one.as_json() for name, one in found.items()}
+        return Verdict(why, numbers | {"effect": effect.mean_kl, "trained_effect": trained.mean_kl})
+
+
+def judge(base: Agreement, adapter: Agreement, trained: float, effect: float) -> str | None:
+    """Why an adapter is not served; `trained` and `effect` are its mean divergence from the base, in nats, by
+    the trainer and by the engine."""
+    if base.mean_kl > parity.BASE_KL or base.top1 < parity.TOP1:
+        return (
+            "parity: the base itself answers otherwise here than in training "
+            f"({_said(base, parity.BASE_KL)}); the adapter was trained on another base, or this engine runs "
+            "its base wrongly."
+        )
+    if trained > parity.EFFECT and effect < trained / 10:
+        return (
+            f"parity: the adapter changes next to nothing here ({effect:.5f} nats, {trained:.3f} in "
+            "training); the engine does not apply it."
+        )
+    bound = parity.adapter_bound(base, trained)
+    if adapter.mean_kl > bound or adapter.top1 < parity.TOP1:
+        return (
+            "parity: with the adapter the engine answers otherwise than in training "
+            f"({_said(adapter, bound)}), while the base agrees; its files are not what was trained."
+        )
+    return None
+
+
+def _said(found: Agreement, bound: float) -> str:
+    return (
+        f"mean divergence {found.mean_kl:.4f} nats, at most {bound:.4f}; likeliest token the same in "
+        f"{found.top1:.0%} of the places"
+    )
