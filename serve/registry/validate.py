@@ -14,6 +14,8 @@ from pydantic import ValidationError
 from data import digest
 from data.errors import UserError, shown
 from data.manifest import ADAPTER_FILES, OPTIONAL_FILES, AdapterManifest, BaseManifest, first_error
+from data.probes import FILE as PROBES
+from data.probes import Probes
 from serve.registry import header, lora_config, strict_json, values
 from serve.registry.base_modules import Modules
 from serve.registry.header import Tensor
@@ -131,11 +133,15 @@ def _check_notes(folder: Path, digests: dict[str, str]) -> None:
     """What comes with an adapter as JSON is read too, by pages and by checks."""
     for name in sorted(digests.keys() & {"probes.json", "report.json"}):
         try:
-            if not isinstance(strict_json.parse((folder / name).read_bytes()), dict):
+            parsed = strict_json.parse((folder / name).read_bytes())
+            if not isinstance(parsed, dict):
                 raise ValueError("it is not an object")
+            if name == PROBES:
+                Probes.model_validate(parsed)
         except ValueError as error:
+            why = first_error(error) if isinstance(error, ValidationError) else error
             raise UserError(
-                f"{name} is not the JSON that it should be ({error}); mend it, or leave it out."
+                f"{name} is not the JSON that it should be ({why}); mend it, or leave it out."
             ) from None
 
 

@@ -82,5 +82,14 @@ MANIFESTS: Cases = {
     "report with 1e999": (beside("report.json", b'{"metrics": {"accuracy": 1e999}}'), "1e999 is too large"),
     "report of lists": (beside("report.json", b"[" + b"[]," * 2**20 + b"[]]"), "more than 524288 values"),
     "probes that are no JSON": (beside("probes.json", b"PK\3\4"), "probes.json is not the JSON"),
+    "probes of another shape": (beside("probes.json", b'{"a": 1}'), "probes.json is not the JSON"),
+    "probes with infinite numbers": (
+        beside(
+            "probes.json",
+            b'{"computed":"x","probes":[{"source":"fixed","token_ids":[1,2],"places":'
+            b'[{"at":1,"base":[[1,-1e999]],"adapter":[[1,0]]}]}]}',
+        ),
+        "probes.json is not the JSON",
+    ),
     "probes with a repeated key": (beside("probes.json", b'{"a": 1, "a": 2}'), "the key 'a' is there twice"),
 }
