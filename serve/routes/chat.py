@@ -27,8 +27,7 @@ async def create(request: Request, key: Chatting) -> Response:
     asked, version = await choose(body, state.settings, state.registry, key)
     held = AsyncExitStack()
     try:
-        if version:
-            await _unless_gone(request, held.enter_async_context(state.lifecycle.lease(version)))
+        await _unless_gone(request, held.enter_async_context(state.lifecycle.lease(version)))
         answer = await _unless_gone(request, state.engine.chat(body, version))
     except BaseException:
         await held.aclose()
