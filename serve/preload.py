@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 
 def named(registry: "Registry", settings: Settings) -> list[Version]:
     """The versions that `settings.preload` names; UserError where one is unknown, or too many are named."""
-    versions = list({served_name(found): found for found in map(registry.resolve, settings.preload)}.values())
+    found = [version for name in settings.preload for version in registry.route(name).versions]
+    versions = [registry.resolve(name) for name in dict.fromkeys(map(served_name, found))]
     if len(versions) > settings.max_loras:
         raise UserError(
             f"--preload names {len(versions)} versions, and {settings.max_loras} fit; name fewer, or start "
