@@ -16,6 +16,7 @@ from serve import auth, errors
 from serve.engine.protocol import Engine
 from serve.lifecycle import Lifecycle
 from serve.limits import BodyLimit
+from serve.preload import held_before
 from serve.registry.registry import Registry
 from serve.routes import adapters, aliases, chat, document, keys, models, upkeep, uploads
 from serve.settings import Settings
@@ -81,11 +82,15 @@ async def _watch(app: FastAPI) -> None:
     registry, identity = app.state.registry, secrets.token_hex(8)
     told = float("-inf")
     clock = asyncio.get_running_loop().time
+    begun = False
     try:
         while True:
             try:
                 await asyncio.to_thread(registry.look)
                 await _keep_pinned(app)
+                if not begun:
+                    await _bring_back(app)
+                    begun = True
                 if clock() - told > TELL_SECONDS:
                     told = clock()
                     await _tell(app, identity)
@@ -99,13 +104,14 @@ async def _watch(app: FastAPI) -> None:
 
 async def _keep_pinned(app: FastAPI) -> None:
     """Load what was pinned, on whichever server, and hold it."""
-    lifecycle = app.state.lifecycle
-    try:
-        pinned = await asyncio.to_thread(app.state.registry.pinned)
-        for version in lifecycle.keep(pinned):
-            await lifecycle.ensure_ready(version)
-    except UserError as error:
-        log.warning("a pinned version is not loaded: %s", error)
+    pinned = await asyncio.to_thread(app.state.registry.pinned)
+    app.state.lifecycle.keep(pinned)
+
+
+async def _bring_back(app: FastAPI) -> None:
+    """Have again in the engine what it held before a restart, as far as there is room."""
+    held = await asyncio.to_thread(held_before, app.state.registry, app.state.settings.url)
+    app.state.lifecycle.bring_back(held)
 
 
 async def _tell(app: FastAPI, identity: str) -> None:

@@ -31,6 +31,7 @@ POINTS = (
     "registry.added",  # committed, and not told, as for all of the registry's
     "aliases.move",
     "registry.moved",
+    "registry.split",
     "registry.rolled_back",
     "index.remove",
     "registry.removed",

@@ -35,6 +35,9 @@ def up(
     max_lora_rank: int = Settings.max_lora_rank,
     max_model_len: int | None = None,
     tool_strict_level: ToolStrictLevel = Settings.tool_strict_level,
+    max_inflight: int = Settings.max_inflight,
+    max_queue: int = Settings.max_queue,
+    preload: str = "",
     registry: Path | None = None,
     database: str | None = None,
     blobs: str | None = None,
@@ -56,6 +59,9 @@ def up(
         max_lora_rank=max_lora_rank,
         max_model_len=max_model_len,
         tool_strict_level=tool_strict_level,
+        max_inflight=max_inflight,
+        max_queue=max_queue,
+        preload=tuple(name.strip() for name in preload.split(",") if name.strip()),
     )
     with _listener(host, port) as listener:
         from serve.registry.storage import Storage  # SQLAlchemy, and only once the arguments are right
@@ -80,6 +86,11 @@ def own_key(keys: "Keys") -> None:
 async def _serve(
     settings: Settings, storage: "Storage", listener: socket.socket, log: Path, terminal: Console
 ) -> None:
+    from serve.preload import named, preload
+    from serve.registry.registry import Registry
+
+    registry = Registry(storage, settings.base, settings.max_lora_rank)
+    wanted = named(registry, settings)
     # Until the server runs, Ctrl-C ends this process on the spot, as SIGTERM does, and the engine follows:
     # vLLM waits for its engine in a call that would let no handler of Python's run.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -90,14 +101,13 @@ async def _serve(
     from serve.app import create_app
     from serve.engine.vllm import VllmEngine
     from serve.heads import BoundedHttp
-    from serve.lifecycle import Lifecycle
-    from serve.registry.registry import Registry
+    from serve.lifecycle import Bounds, Lifecycle
 
     engine = VllmEngine(settings)
-    registry = Registry(storage, settings.base, settings.max_lora_rank)
-    lifecycle = Lifecycle(engine, registry.make_ready)
+    lifecycle = Lifecycle(engine, registry.make_ready, Bounds.of(settings))
     try:
         await engine.start()
+        await preload(lifecycle, wanted)
         app = create_app(settings, registry, engine, lifecycle)
         server = _Server(uvicorn.Config(app, http=BoundedHttp, log_config=None, timeout_graceful_shutdown=30))
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -105,6 +115,8 @@ async def _serve(
         terminal.print(f"engine ready in {time.monotonic() - began:.0f} s")
         terminal.print(f"serving on {settings.url}, for example:\n{_example(settings)}")
         await server.serve(sockets=[listener])
+    except UserError:
+        raise
     except Exception as error:
         logging.getLogger(__name__).exception("the server failed")
         terminal.print(f"the server failed ({type(error).__name__}); its log says why: {log}")

@@ -31,10 +31,17 @@ class Settings:
     max_lora_rank: int = MAX_LORA_RANK
     max_model_len: int | None = None
     tool_strict_level: ToolStrictLevel = "parameter"
+    preload: tuple[str, ...] = ()
+    """Names of versions that are loaded before the server says that it serves."""
     body_limit: int = 4 * 2**20
     """Bytes of a chat request at most."""
     stall_seconds: float = 20
     """How long a file on its way may stand still."""
+    max_inflight: int = 64
+    max_queue: int = 256
+    queue_seconds: float = 60
+    """Of each version of an adapter, and of the base: requests answered at a time, requests that wait for
+    that or for a slot, and for how long they do at most."""
 
     @property
     def url(self) -> str:

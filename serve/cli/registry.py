@@ -69,7 +69,10 @@ def ls(url: Url = None, json: Json = False) -> None:
                 one["name"],
                 len(one["versions"]),
                 ", ".join(f"{last['version']} ({last['state']})" for last in one["versions"][-1:]),
-                ", ".join(f"{alias} -> {number}" for alias, number in one["aliases"].items()),
+                ", ".join(
+                    f"{alias} -> {number}{_canary(one['canaries'].get(alias))}"
+                    for alias, number in one["aliases"].items()
+                ),
             )
             for one in found
         ],
@@ -90,7 +93,7 @@ def show(name: Name, url: Url = None, json: Json = False) -> None:
             (
                 one["version"],
                 f"{one['state']}{', pinned' if one['pinned'] else ''}",
-                ", ".join(one["held_by"]),
+                ", ".join(f"{alias}{_share(found, alias, one['version'])}" for alias in one["held_by"]),
                 one["rank"],
                 size(one["size"]),
                 one["digest"][:19],
@@ -109,7 +112,7 @@ def show(name: Name, url: Url = None, json: Json = False) -> None:
                 move["sequence"],
                 move["alias"],
                 move["previous"],
-                move["version"] or "removed",
+                f"{move['version']}{_canary(move, 'canary')}" if move["version"] else "removed",
                 when(move["time"]),
                 move["by"],
             )
@@ -118,7 +121,16 @@ def show(name: Name, url: Url = None, json: Json = False) -> None:
     )
 
 
-def promote(version: Versioned, alias: Alias = "default", url: Url = None, json: Json = False) -> None:
+def promote(
+    version: Versioned,
+    alias: Alias = "default",
+    weight: Annotated[
+        int | None,
+        typer.Option(min=1, max=99, help="Only for so many percent of the requests, as the alias's canary."),
+    ] = None,
+    url: Url = None,
+    json: Json = False,
+) -> None:
     """Point an alias to a version; requests under way finish on the one that they started with."""
     from serve.client import registry
     from serve.registry.records import Reference
@@ -126,11 +138,11 @@ def promote(version: Versioned, alias: Alias = "default", url: Url = None, json:
     reference = Reference.parse(version)
     if reference.number is None:
         raise UserError(f"{version!r} is no version; write NAME@NUMBER, as in {reference.name}@3.")
-    _moved(registry.promote(reference.name, reference.number, alias, url), json)
+    _moved(registry.promote(reference.name, reference.number, alias, url, weight), json)
 
 
 def rollback(name: Name, alias: Alias = "default", url: Url = None, json: Json = False) -> None:
-    """Point an alias to where it was before its last move."""
+    """Point an alias to where it was before its last move; ends a canary."""
     from serve.client import registry
 
     _moved(registry.rollback(name, alias, url), json)
@@ -175,7 +187,20 @@ def _moved(moved: dict[str, Any], json: bool) -> None:
     if json:
         as_json(moved)
         return
-    typer.echo(f"{moved['name']}:{moved['alias']} -> version {moved['version']}")
+    typer.echo(f"{moved['name']}:{moved['alias']} -> version {moved['version']}{_canary(moved, 'canary')}")
+
+
+def _canary(split: dict[str, Any] | None, version: str = "version") -> str:
+    """What stands behind a version, of which a canary takes a part of the requests."""
+    return f", {split['weight']}% -> {split[version]}" if split and split[version] else ""
+
+
+def _share(adapter: dict[str, Any], alias: str, version: int) -> str:
+    """What stands behind an alias that means a version for a part of its requests only."""
+    canary = adapter["canaries"].get(alias)
+    if canary is None:
+        return ""
+    return f" {canary['weight'] if canary['version'] == version else 100 - canary['weight']}%"
 
 
 def _provenance(version: dict[str, Any]) -> None:

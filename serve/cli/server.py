@@ -26,6 +26,15 @@ def up(
         ToolStrictLevel,
         typer.Option(help="Calls are held to the tools' names (function), their schemas too, or neither."),
     ] = Settings.tool_strict_level,
+    max_inflight: Annotated[
+        int, typer.Option(min=1, help="Requests answered at a time by one version, and by the base.")
+    ] = Settings.max_inflight,
+    max_queue: Annotated[
+        int, typer.Option(min=1, help="Requests that wait for one version, and for the base; then 429.")
+    ] = Settings.max_queue,
+    preload: Annotated[
+        str, typer.Option(help="Adapters to load before the server serves: NAME[,NAME:ALIAS,NAME@NUMBER].")
+    ] = "",
     registry: Registry = None,
     database: Database = None,
     blobs: Blobs = None,
@@ -41,6 +50,9 @@ def up(
         max_lora_rank,
         max_model_len,
         tool_strict_level,
+        max_inflight,
+        max_queue,
+        preload,
         registry,
         database,
         blobs,

@@ -43,16 +43,24 @@ def pointed_at(name: str, alias: str, url: str | None = None) -> int | None:
 
 
 def set_alias(
-    name: str, alias: str, version: int | None, expected: int | None, url: str | None = None
+    name: str,
+    alias: str,
+    version: int | None,
+    expected: int | None,
+    url: str | None = None,
+    weight: int | None = None,
 ) -> dict[str, Any]:
-    """Point an alias to a version (None: remove it), if it still points to `expected` (None: to nothing)."""
-    body = {"version": version, "expected": expected}
+    """Point an alias, or `weight` percent of its requests, to a version (None: remove it), if it still points
+    to `expected` (None: to nothing)."""
+    body = {"version": version, "weight": weight, "expected": expected}
     return ask("PUT", _alias(name, alias), url, body)
 
 
-def promote(name: str, version: int, alias: str, url: str | None = None) -> dict[str, Any]:
-    """Point an alias to a version, unless somebody else moves it meanwhile."""
-    return set_alias(name, alias, version, pointed_at(name, alias, url), url)
+def promote(
+    name: str, version: int, alias: str, url: str | None = None, weight: int | None = None
+) -> dict[str, Any]:
+    """Point an alias, or `weight` percent of its requests, to a version, unless somebody else moves it."""
+    return set_alias(name, alias, version, pointed_at(name, alias, url), url, weight)
 
 
 def rollback(name: str, alias: str, url: str | None = None) -> dict[str, Any]:

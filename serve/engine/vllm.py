@@ -87,11 +87,12 @@ class VllmEngine:
         self._models.lora_requests[request.lora_name] = request
 
     async def remove(self, version: Version) -> None:
-        request = self._models.lora_requests.pop(served_name(version))
+        request = self._models.lora_requests[served_name(version)]
         # vLLM's own unload forgets the name and leaves the adapter in the engine (#54839).
         await self._client.remove_lora(request.lora_int_id)
         if request.lora_int_id in await self._client.list_loras():
             raise RuntimeError(f"vLLM still holds adapter {version.reference} after its removal")
+        del self._models.lora_requests[request.lora_name]  # only now: until then it may be asked again
 
     async def likeliest(
         self, token_ids: list[int], places: list[int], version: Version | None

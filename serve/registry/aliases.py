@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from serve.failpoints import reach
 from serve.registry.database import Database
 from serve.registry.index import live_version
-from serve.registry.records import AliasMoved, UnknownAdapter
+from serve.registry.records import Aim, AliasMoved, UnknownAdapter
 from serve.registry.tables import AdapterRow, AliasRow, MoveRow
 
 Expected = int | None | Literal["any"]
@@ -31,7 +31,7 @@ class Aliases:
         expected: Expected = "any",
         by: str | None = None,
     ) -> None:
-        """Point all of the aliases to a version (None: to nothing), or none of them.
+        """Point all of the aliases to a version alone (None: to nothing), or none of them.
 
         AliasMoved if one is not where it was expected. An alias that is there already stays, whatever was
         expected, and gets no history entry: a client that lost the answer may ask again.
@@ -39,41 +39,64 @@ class Aliases:
         with self._database.write() as session:
             if number is not None:
                 live_version(session, name, number)
-            elif session.get(AdapterRow, name) is None:
-                raise _no_adapter(name)
+            else:
+                _require_adapter(session, name)
             for alias in dict.fromkeys(aliases):
-                _move(session, name, alias, number, expected, by)
+                _move(session, name, alias, None if number is None else Aim(number), expected, by)
 
-    def roll_back(self, name: str, alias: str, by: str | None = None) -> tuple[int, int]:
-        """Point an alias to where it was before its last move, and tell from where to where.
+    def split(
+        self,
+        name: str,
+        alias: str,
+        canary: int,
+        weight: int,
+        expected: Expected = "any",
+        by: str | None = None,
+    ) -> Aim:
+        """Have an alias send `weight` percent of its requests (1 to 99) to a canary; where it points then.
 
-        A second rollback undoes the first. AliasMoved where there is nowhere to go back to.
+        The others stay with the version that it points to. AliasMoved where that is none, or the canary.
         """
         with self._database.write() as session:
-            if session.get(AdapterRow, name) is None:
-                raise _no_adapter(name)
-            last = session.scalar(
-                select(MoveRow)
-                .filter_by(adapter=name, alias=alias)
-                .order_by(MoveRow.sequence.desc())
-                .limit(1)
-            )
-            if last is None or last.previous is None or last.number is None:
+            live_version(session, name, canary)
+            here = session.get(AliasRow, (name, alias))
+            if here is None or here.number == canary:
+                raise AliasMoved(
+                    f"alias {alias!r} of adapter {name!r} points to {_at(here.number if here else None)}, so "
+                    f"version {canary} can be no canary of it; point it to another version first, as with "
+                    f"`serve promote {name}@NUMBER --alias {alias}`."
+                )
+            aim = Aim(here.number, canary, weight)
+            _move(session, name, alias, aim, expected, by)
+            return aim
+
+    def roll_back(self, name: str, alias: str, by: str | None = None) -> tuple[Aim, Aim]:
+        """Point an alias to where it was before its last move, and tell from where to where.
+
+        A version that is rolled back from gets no requests: a canary of now is not one again. A second
+        rollback undoes the first. AliasMoved where there is nowhere to go back to.
+        """
+        with self._database.write() as session:
+            _require_adapter(session, name)
+            moves = select(MoveRow).filter_by(adapter=name, alias=alias).order_by(MoveRow.sequence.desc())
+            now, before = [*map(aim_of, session.scalars(moves.limit(2))), None, None][:2]
+            if now is None or before is None:
                 raise AliasMoved(
                     f"alias {alias!r} of adapter {name!r} has no previous version; choose one with "
                     f"`serve promote {name}@NUMBER --alias {alias}`."
                 )
-            live_version(session, name, last.previous)
-            _move(session, name, alias, last.previous, last.number, by)
-            return last.number, last.previous
+            aim = Aim(before.number) if before.canary in now.numbers else before
+            for number in aim.numbers:
+                live_version(session, name, number)
+            _move(session, name, alias, aim, now.number, by)
+            return now, aim
 
-    def at(self, name: str, alias: str) -> int | None:
+    def at(self, name: str, alias: str) -> Aim | None:
         """Where an alias points; None for nowhere."""
         with self._database.read() as session:
-            if session.get(AdapterRow, name) is None:
-                raise _no_adapter(name)
+            _require_adapter(session, name)
             row = session.get(AliasRow, (name, alias))
-            return row.number if row else None
+            return aim_of(row) if row else None
 
     def all(self, *names: str) -> list[AliasRow]:
         """By adapter and alias; of these adapters, or of all."""
@@ -88,30 +111,35 @@ class Aliases:
             return list(session.scalars(query if name is None else query.filter_by(adapter=name)))
 
 
+def aim_of(row: AliasRow | MoveRow) -> Aim | None:
+    """Where an alias points, or where a move led."""
+    return None if row.number is None else Aim(row.number, row.canary, row.weight)
+
+
 def _move(
-    session: Session, name: str, alias: str, number: int | None, expected: Expected, by: str | None
+    session: Session, name: str, alias: str, aim: Aim | None, expected: Expected, by: str | None
 ) -> None:
     row = session.get(AliasRow, (name, alias))
-    previous = row.number if row else None
-    if previous == number:
+    if (aim_of(row) if row else None) == aim:
         return
+    previous = row.number if row else None
     if expected not in ("any", previous):
         raise AliasMoved(
             f"alias {alias!r} of adapter {name!r} points to {_at(previous)}, where "
             f"{_at(expected)} was expected; look with `serve show {name}` and decide again."
         )
-    if row and number is None:
+    if aim:
+        session.merge(AliasRow(adapter=name, alias=alias, **vars(aim)))
+    elif row:
         session.delete(row)
-    elif number is not None:
-        session.merge(AliasRow(adapter=name, alias=alias, number=number))
-    session.add(
-        MoveRow(adapter=name, alias=alias, previous=previous, number=number, time=datetime.now(UTC), by=by)
-    )
+    led = vars(aim) if aim else {}
+    session.add(MoveRow(adapter=name, alias=alias, previous=previous, time=datetime.now(UTC), by=by, **led))
     reach("aliases.move")
 
 
-def _no_adapter(name: str) -> UnknownAdapter:
-    return UnknownAdapter(f"no model or adapter is named {name!r}")
+def _require_adapter(session: Session, name: str) -> None:
+    if session.get(AdapterRow, name) is None:
+        raise UnknownAdapter(f"no model or adapter is named {name!r}")
 
 
 def _at(number: Expected) -> str:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from data.errors import UserError
+from serve.registry.aliases import aim_of
 from serve.registry.blobs import verify
 from serve.registry.folders import whole
+from serve.registry.records import Aim
 from serve.registry.storage import Storage
 from serve.registry.tables import MoveRow, VersionRow
 
@@ -78,23 +80,35 @@ def _folders(storage: Storage, live: list[VersionRow]) -> Iterator[Problem]:
 def _aliases(storage: Storage, live: list[VersionRow], moves: list[MoveRow]) -> Iterator[Problem]:
     """Every move begins where the one before ended, and the last ends where the alias points."""
     there = {(row.adapter, row.number) for row in live}
-    ends: dict[tuple[str, str], int | None] = {}
+    ends: dict[tuple[str, str], Aim | None] = {}
     for move in moves:
         alias = (move.adapter, move.alias)
-        if ends.get(alias) != move.previous:
+        due = ends.get(alias)
+        if (due and due.number) != move.previous:
             yield Problem(
                 f"{move.adapter}:{move.alias}",
-                f"move {move.sequence} begins at {move.previous}, where {ends.get(alias)} was due.",
+                f"move {move.sequence} begins at {move.previous}, where {due and due.number} was due.",
             )
-        ends[alias] = move.number
+        ends[alias] = aim_of(move)
     for row in storage.aliases.all():
-        where = (row.adapter, row.alias)
-        if ends.pop(where, None) != row.number:
-            yield Problem(f"{row.adapter}:{row.alias}", f"it points to {row.number}, where no move led it.")
-        if (row.adapter, row.number) not in there:
-            yield Problem(
-                f"{row.adapter}:{row.alias}", f"it points to version {row.number}, which is not there."
-            )
-    for (adapter, name), number in ends.items():
-        if number is not None:
-            yield Problem(f"{adapter}:{name}", f"its last move led to {number}, and it points nowhere.")
+        what, aim = f"{row.adapter}:{row.alias}", Aim(row.number, row.canary, row.weight)
+        if ends.pop((row.adapter, row.alias), None) != aim:
+            yield Problem(what, f"it points to {_said(aim)}, where no move led it.")
+        if not _possible(aim):
+            yield Problem(what, f"it points to {_said(aim)}, which is no way to divide requests.")
+        for number in aim.numbers:
+            if (row.adapter, number) not in there:
+                yield Problem(what, f"it points to version {number}, which is not there.")
+    for (adapter, name), left in ends.items():
+        if left:
+            yield Problem(f"{adapter}:{name}", f"its last move led to {_said(left)}, and it points nowhere.")
+
+
+def _possible(aim: Aim) -> bool:
+    if aim.canary is None:
+        return aim.weight is None
+    return aim.canary != aim.number and aim.weight is not None and 0 < aim.weight < 100
+
+
+def _said(aim: Aim) -> str:
+    return f"{aim.number}" + (f", but for {aim.weight}% to {aim.canary}" if aim != Aim(aim.number) else "")

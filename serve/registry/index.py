@@ -3,10 +3,10 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, delete, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, delete, func, select
+from sqlalchemy.orm import Session, aliased
 
 from serve.failpoints import reach
 from serve.registry.database import Database
@@ -25,6 +25,14 @@ class NewVersion:
     size: int = 0
     pushed_by: str | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+
+
+class Pointed(NamedTuple):
+    """What an alias points to."""
+
+    version: VersionRow
+    canary: VersionRow | None = None
+    weight: int | None = None
 
 
 class Index:
@@ -63,7 +71,8 @@ class Index:
             if session.get(TombstoneRow, (name, number)):
                 return
             live_version(session, name, number)
-            pointing = list(session.scalars(select(AliasRow.alias).filter_by(adapter=name, number=number)))
+            means_it = (AliasRow.number == number) | (AliasRow.canary == number)
+            pointing = list(session.scalars(select(AliasRow.alias).filter_by(adapter=name).where(means_it)))
             if pointing:
                 raise InUse(
                     f"version {number} of adapter {name!r} is what {', '.join(map(repr, pointing))} means; "
@@ -91,9 +100,17 @@ class Index:
             session.execute(delete(PinRow).filter_by(adapter=name, number=number))
             reach("index.unpin")
 
-    def by_alias(self, name: str, alias: str) -> VersionRow | None:
-        pointed_at = select(AliasRow.number).filter_by(adapter=name, alias=alias).scalar_subquery()
-        return self._one(_versions(name).where(VersionRow.number == pointed_at))
+    def by_alias(self, name: str, alias: str) -> Pointed | None:
+        version, canary = aliased(VersionRow), aliased(VersionRow)
+        query = (
+            select(version, canary, AliasRow.weight)
+            .join_from(AliasRow, version, _is(version, AliasRow.number))
+            .outerjoin(canary, _is(canary, AliasRow.canary))
+            .where(AliasRow.adapter == name, AliasRow.alias == alias)
+        )
+        with self._database.read() as session:
+            row = session.execute(query).one_or_none()
+            return Pointed(*row) if row else None
 
     def by_number(self, name: str, number: int) -> VersionRow | None:
         return self._one(_versions(name).where(VersionRow.number == number))
@@ -117,13 +134,17 @@ class Index:
         with self._database.read() as session:
             return list(session.scalars(query.order_by(AdapterRow.name).limit(limit)))
 
-    def pointed_at(self) -> list[Any]:
-        """Every alias with its version, by adapter and alias: `alias` and the columns of the version, without
-        the two of JSON, in which most of the time goes where there are thousands."""
+    def pointed_at(self, canaries: bool = False) -> list[Any]:
+        """Every alias with its version, by adapter and alias: `alias`, `weight` and the columns of the
+        version, without the two of JSON, in which most of the time goes where there are thousands.
+
+        Of `canaries`: those aliases that have one, with that version.
+        """
         row = VersionRow
         columns = (row.adapter, row.number, row.digest, row.rank, row.base_fingerprint, row.created)
-        here = (row.adapter == AliasRow.adapter) & (row.number == AliasRow.number)
-        query = select(AliasRow.alias, *columns).join(row, here).order_by(AliasRow.adapter, AliasRow.alias)
+        here = _is(row, AliasRow.canary if canaries else AliasRow.number)
+        query = select(AliasRow.alias, AliasRow.weight, *columns).join(row, here)
+        query = query.order_by(AliasRow.adapter, AliasRow.alias)
         with self._database.read() as session:
             return list(session.execute(query))
 
@@ -158,6 +179,11 @@ def live_version(session: Session, name: str, number: int) -> VersionRow:
         gone = "was removed" if row else "does not exist"
         raise UnknownAdapter(f"version {number} of adapter {name!r} {gone}")
     return row
+
+
+def _is(version: Any, number: Any) -> ColumnElement[bool]:
+    """The version that a column of the alias names."""
+    return and_(version.adapter == AliasRow.adapter, version.number == number)
 
 
 def _versions(name: str) -> Select[VersionRow]:

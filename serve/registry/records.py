@@ -127,18 +127,36 @@ class Version:
 
 
 @dataclass(frozen=True)
+class Aim:
+    """Where an alias points: to version `number`, but for `weight` percent of the requests to `canary`."""
+
+    number: int
+    canary: int | None = None
+    weight: int | None = None
+
+    @property
+    def numbers(self) -> list[int]:
+        return [self.number, *([self.canary] if self.canary else [])]
+
+
+@dataclass(frozen=True)
 class Adapter:
-    """A name with all of its versions, oldest first, and where its aliases point (alias -> number)."""
+    """A name with all of its versions, oldest first, and where its aliases point."""
 
     name: str
     versions: tuple[Version, ...]
-    aliases: dict[str, int]
+    aims: dict[str, Aim]
+
+    @property
+    def aliases(self) -> dict[str, int]:
+        """The version that each alias means, but for its canary."""
+        return {alias: aim.number for alias, aim in self.aims.items()}
 
 
 @dataclass(frozen=True)
 class Move:
-    """One entry of an alias's history: at `time` it went from version `previous` (None: new) to `number`
-    (None: it was removed), by the hand of the key `by`.
+    """One entry of an alias's history: at `time` it went from version `previous` (None: new) to `aim` (None:
+    it was removed), by the hand of the key `by`.
 
     `sequence` grows with every move in the registry and is never used twice.
     """
@@ -146,9 +164,13 @@ class Move:
     sequence: int
     alias: str
     previous: int | None
-    number: int | None
+    aim: Aim | None
     time: datetime
     by: str | None = None
+
+    @property
+    def number(self) -> int | None:
+        return self.aim.number if self.aim else None
 
 
 @dataclass(frozen=True)

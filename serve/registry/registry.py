@@ -3,13 +3,15 @@
 import logging
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from data import digest
 from data.errors import UserError
 from data.manifest import BaseManifest, adapter_digest
 from serve.failpoints import reach
-from serve.registry.aliases import Expected
+from serve.registry.aliases import Expected, aim_of
 from serve.registry.folders import ENGINE, whole
 from serve.registry.index import NewVersion
 from serve.registry.keys import Key
@@ -19,6 +21,7 @@ from serve.registry.provenance import provenance
 from serve.registry.records import (
     DEFAULT_ALIAS,
     Adapter,
+    Aim,
     DamagedBlob,
     MissingBlob,
     Move,
@@ -30,6 +33,7 @@ from serve.registry.records import (
     checked_name,
     is_name,
 )
+from serve.registry.rollout import Route
 from serve.registry.storage import Storage
 from serve.registry.tables import VersionRow
 from serve.registry.validate import Checked
@@ -56,12 +60,17 @@ class Registry:
         self.storage.close()
 
     def find(self, reference: str) -> Version:
-        """The version that a name means now, for whatever server; UnknownAdapter."""
-        return self._names.get(reference, lambda: self._version(self._find(reference)))
+        """The version that a name means now, but for its canary, for whatever server; UnknownAdapter."""
+        return self.route(reference).version
 
-    def resolve(self, reference: str) -> Version:
-        """The version that a name means now; UnknownAdapter, or NotServable on this server."""
-        version = self.find(reference)
+    def route(self, reference: str) -> Route:
+        """The versions that a name means now; UnknownAdapter."""
+        return self._names.get(reference, lambda: self._find(reference))
+
+    def resolve(self, reference: str, sticky: str | None = None) -> Version:
+        """The version that a name means now, for a request of `sticky` (see `Route.pick`); UnknownAdapter,
+        or NotServable on this server."""
+        version = self.route(reference).pick(sticky)
         self._require_servable(version)
         return version
 
@@ -93,8 +102,8 @@ class Registry:
         self.storage.keys.revoke(name)
         self._names.forget()
 
-    def served(self) -> list[tuple[str, Version]]:
-        """Every alias with the version that it means now, as in (`support:canary`, ...), if servable here.
+    def served(self) -> list[Route]:
+        """Every alias (`support:canary`) with the versions that it means now, if servable here.
 
         The alias `default` goes by the adapter's bare name. The versions have neither files nor provenance.
         """
@@ -109,22 +118,28 @@ class Registry:
         versions = self._versions(*names) if names else []
         return [one for one in versions if one.pinned and not one.removed and self._why_not(one) is None]
 
-    def _served(self) -> list[tuple[str, Version]]:
-        pairs = []
+    def _served(self) -> list[Route]:
+        canaries = {(row.adapter, row.alias): row for row in self._index.pointed_at(canaries=True)}
+        routes = []
         for row in self._index.pointed_at():
             name = row.adapter if row.alias == DEFAULT_ALIAS else f"{row.adapter}:{row.alias}"
-            version = Version(
-                name=row.adapter,
-                number=row.number,
-                digest=row.digest,
-                rank=row.rank,
-                base_fingerprint=row.base_fingerprint,
-                folder=self._folders.path(row.digest),
-                created=row.created,
-            )
-            if self._why_not(version) is None:
-                pairs.append((name, version))
-        return pairs
+            route = Route(name, self._brief(row))
+            if split := canaries.get((row.adapter, row.alias)):
+                route = replace(route, canary=self._brief(split), weight=split.weight)
+            if self._why_not(route.version) is None:
+                routes.append(route)
+        return routes
+
+    def _brief(self, row: Any) -> Version:
+        return Version(
+            name=row.adapter,
+            number=row.number,
+            digest=row.digest,
+            rank=row.rank,
+            base_fingerprint=row.base_fingerprint,
+            folder=self._folders.path(row.digest),
+            created=row.created,
+        )
 
     def adapters(
         self, after: str = "", limit: int = 1000, only: Collection[str] | None = None
@@ -138,26 +153,31 @@ class Registry:
         for version in self._versions(*names):
             if version.removed is None:
                 versions[version.name].append(version)
-        aliases: dict[str, dict[str, int]] = defaultdict(dict)
-        for alias in self._aliases.all(*names):
-            aliases[alias.adapter][alias.alias] = alias.number
-        return [Adapter(name, tuple(versions[name]), aliases[name]) for name in names]
+        aims = self._aims(*names)
+        return [Adapter(name, tuple(versions[name]), aims[name]) for name in names]
 
     def show(self, name: str) -> Adapter:
         """One adapter with all of its versions, removed ones too; UnknownAdapter."""
         versions = self._versions(name) if is_name(name) else []
         if not versions:
             raise unknown(name, self._index.names())
-        return Adapter(name, tuple(versions), {row.alias: row.number for row in self._aliases.all(name)})
+        return Adapter(name, tuple(versions), self._aims(name)[name])
 
-    def alias(self, name: str, alias: str) -> int | None:
-        """The version that an alias points to now, None for nothing; UnknownAdapter."""
+    def _aims(self, *names: str) -> dict[str, dict[str, Aim]]:
+        """Where the aliases of each adapter point."""
+        aims: dict[str, dict[str, Aim]] = defaultdict(dict)
+        for row in self._aliases.all(*names):
+            aims[row.adapter][row.alias] = Aim(row.number, row.canary, row.weight)
+        return aims
+
+    def alias(self, name: str, alias: str) -> Aim | None:
+        """Where an alias points now, None for nowhere; UnknownAdapter."""
         return self._aliases.at(checked_name(name), checked_name(alias, "alias"))
 
     def history(self, name: str) -> list[Move]:
         """Every move of the adapter's aliases, oldest first."""
         return [
-            Move(row.sequence, row.alias, row.previous, row.number, row.time, row.by)
+            Move(row.sequence, row.alias, row.previous, aim_of(row), row.time, row.by)
             for row in self._aliases.history(name)
         ]
 
@@ -215,7 +235,24 @@ class Registry:
         reach("registry.moved")
         self._names.forget()
 
-    def roll_back(self, name: str, alias: str, by: str | None = None) -> tuple[int, int]:
+    def split(
+        self,
+        name: str,
+        alias: str,
+        canary: int,
+        weight: int,
+        expected: Expected = "any",
+        by: str | None = None,
+    ) -> Aim:
+        """Have an alias send `weight` percent of its requests to a canary; where it points then."""
+        aim = self._aliases.split(
+            checked_name(name), checked_name(alias, "alias"), canary, weight, expected, by
+        )
+        reach("registry.split")
+        self._names.forget()
+        return aim
+
+    def roll_back(self, name: str, alias: str, by: str | None = None) -> tuple[Aim, Aim]:
         """Point an alias to where it was before its last move; from where to where."""
         moved = self._aliases.roll_back(checked_name(name), checked_name(alias, "alias"), by)
         reach("registry.rolled_back")
@@ -268,20 +305,25 @@ class Registry:
             pinned=pinned,
         )
 
-    def _find(self, reference: str) -> VersionRow:
+    def _find(self, reference: str) -> Route:
         try:
             parsed = Reference.parse(reference)
         except UserError:
             raise unknown(reference, self._known_models()) from None
+        alias = parsed.alias or DEFAULT_ALIAS
         if parsed.number:
             row = self._index.by_number(parsed.name, parsed.number)
         elif parsed.digest:
             row = self._index.by_digest(parsed.name, parsed.digest)
+        elif pointed := self._index.by_alias(parsed.name, alias):
+            canary = self._version(pointed.canary) if pointed.canary else None
+            version = self._version(pointed.version)
+            return Route(f"{parsed.name}:{alias}", version, canary, pointed.weight or 0)
         else:
-            row = self._index.by_alias(parsed.name, parsed.alias or DEFAULT_ALIAS)
+            row = None
         if row is None:
             raise unknown(reference, self._names_near(parsed.name))
-        return row
+        return Route(reference, self._version(row))
 
     def _names_near(self, name: str) -> list[str]:
         """What the caller may have meant: this adapter's aliases and versions, or the other adapters."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from serve.registry.database import Database
 from serve.registry.tables import ServerRow
@@ -25,8 +25,17 @@ class Servers:
             session.merge(ServerRow(identity=identity, url=url, loaded=loaded, seen=now))
 
     def gone(self, identity: str) -> None:
+        """Tell that a server ends; what it held stays known for the next one at its address."""
         with self._database.write(counts=False) as session:
-            session.execute(delete(ServerRow).where(ServerRow.identity == identity))
+            ended = update(ServerRow).where(ServerRow.identity == identity)
+            session.execute(ended.values(seen=datetime.now(UTC) - ALIVE))
+
+    def last_held(self, url: str) -> list[str]:
+        """What the server at this address held when it was last heard of, as `name@number`."""
+        latest = select(ServerRow).filter_by(url=url).order_by(ServerRow.seen.desc()).limit(1)
+        with self._database.read() as session:
+            row = session.scalar(latest)
+            return row.loaded if row else []
 
     def loaded(self) -> dict[str, list[str]]:
         """The servers' URLs by what they hold, as `name@number`."""

@@ -34,6 +34,11 @@ class Table(DeclarativeBase):
     type_annotation_map = {dict[str, str]: JSON, dict[str, Any]: JSON, list[str]: JSON, datetime: Utc}
 
 
+def _version(column: str) -> ForeignKeyConstraint:
+    """The adapter's version with the number in `column`."""
+    return ForeignKeyConstraint(["adapter", column], ["versions.adapter", "versions.number"])
+
+
 class AdapterRow(Table):
     __tablename__ = "adapters"
     name: Mapped[str] = mapped_column(primary_key=True)
@@ -81,21 +86,23 @@ class PinRow(Table):
 
 
 class AliasRow(Table):
+    """Means version `number`, but for `weight` percent of the requests `canary`, where there is one."""
+
     __tablename__ = "aliases"
-    __table_args__ = (ForeignKeyConstraint(["adapter", "number"], ["versions.adapter", "versions.number"]),)
+    __table_args__ = (_version("number"), _version("canary"))
     adapter: Mapped[str] = mapped_column(primary_key=True)
     alias: Mapped[str] = mapped_column(primary_key=True)
     number: Mapped[int]
+    canary: Mapped[int | None]
+    weight: Mapped[int | None]
 
 
 class MoveRow(Table):
-    """One move of an alias; `number` is null where it was taken away. No sequence number comes twice."""
+    """One move of an alias, from version `previous` to what the other columns say, as in its row; `number` is
+    null where it was taken away. No sequence number comes twice."""
 
     __tablename__ = "alias_history"
-    __table_args__ = (
-        ForeignKeyConstraint(["adapter", "number"], ["versions.adapter", "versions.number"]),
-        {"sqlite_autoincrement": True},
-    )
+    __table_args__ = (_version("number"), _version("canary"), {"sqlite_autoincrement": True})
     sequence: Mapped[int] = mapped_column(Integer, primary_key=True)
     adapter: Mapped[str] = mapped_column(index=True)
     alias: Mapped[str]
@@ -103,6 +110,8 @@ class MoveRow(Table):
     number: Mapped[int | None]
     time: Mapped[datetime]
     by: Mapped[str | None]
+    canary: Mapped[int | None]
+    weight: Mapped[int | None]
 
 
 class KeyRow(Table):

@@ -26,7 +26,9 @@ from serve.registry.tables import (
 _TABLES: tuple[type[Table], ...] = (AdapterRow, VersionRow, TombstoneRow, PinRow, AliasRow, MoveRow)
 """In an order in which each row's references are there already. Keys stay: they are this server's secrets."""
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)
+"""In the first format aliases have no canaries."""
 
 Told = Callable[[int, int], None]
 """Called with how many of how many blobs are done."""
@@ -97,9 +99,9 @@ def _read(folder: Path) -> dict[str, list[dict[str, Any]]]:
         raise UserError(
             f"{folder} holds no registry.json; give a folder that `serve export` wrote."
         ) from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") not in READABLE:
         raise UserError(
-            f"{folder} is of another format than {FORMAT}; import it with the version that wrote it."
+            f"{folder} is of a format that is none of {READABLE}; import it with the version that wrote it."
         )
     tables: dict[str, list[dict[str, Any]]] = content["tables"]
     return tables

@@ -32,10 +32,18 @@ _MOVE = {
     "alias": "default",
     "previous": 2,
     "version": 3,
+    "canary": None,
+    "weight": None,
     "time": "2026-05-04T09:30:02Z",
     "by": "training",
 }
-_ADAPTER = {"name": "support", "aliases": {"default": 3}, "versions": [_VERSION]}
+_CANARY = {"version": 4, "weight": 10}
+_ADAPTER = {
+    "name": "support",
+    "aliases": {"default": 3},
+    "canaries": {"default": _CANARY},
+    "versions": [_VERSION],
+}
 
 
 class VersionCard(BaseModel):
@@ -67,10 +75,21 @@ class VersionDetail(VersionCard):
     was: list[str]
 
 
+class CanaryCard(BaseModel):
+    """`weight` percent of an alias's requests are for this version."""
+
+    model_config = example(**_CANARY)
+    version: int
+    weight: int
+
+
 class AdapterCard(BaseModel):
+    """`canaries` are by alias, for those that have one."""
+
     model_config = example(**_ADAPTER)
     name: str
     aliases: dict[str, int]
+    canaries: dict[str, CanaryCard]
     versions: list[VersionCard]
 
 
@@ -84,28 +103,42 @@ class AdapterList(BaseModel):
 
 
 class MoveCard(BaseModel):
-    """`alias` went from version `previous` (null: it was new) to `version` (null: it was removed)."""
+    """`alias` went from version `previous` (null: it was new) to `version` (null: it was removed), but for
+    `weight` percent of its requests to `canary`."""
 
     model_config = example(**_MOVE)
     sequence: int
     alias: str
     previous: int | None
     version: int | None
+    canary: int | None
+    weight: int | None
     time: datetime
     by: str | None
 
 
 class AdapterHistory(BaseModel):
-    model_config = example(name="support", aliases={"default": 3}, versions=[_DETAIL], history=[_MOVE])
+    model_config = example(**_ADAPTER | {"versions": [_DETAIL], "history": [_MOVE]})
     name: str
     aliases: dict[str, int]
+    canaries: dict[str, CanaryCard]
     versions: list[VersionDetail]
     history: list[MoveCard]
 
 
 def adapter_card(adapter: Adapter, state: Any) -> AdapterCard:
     versions = [version_card(version, state) for version in adapter.versions]
-    return AdapterCard(name=adapter.name, aliases=adapter.aliases, versions=versions)
+    return AdapterCard(
+        name=adapter.name, aliases=adapter.aliases, canaries=_canaries(adapter), versions=versions
+    )
+
+
+def _canaries(adapter: Adapter) -> dict[str, CanaryCard]:
+    return {
+        alias: CanaryCard(version=aim.canary, weight=aim.weight)
+        for alias, aim in adapter.aims.items()
+        if aim.canary is not None and aim.weight is not None
+    }
 
 
 def version_card(version: Version, state: Any) -> VersionCard:
@@ -131,8 +164,8 @@ def history_of(name: str, state: Any) -> AdapterHistory:
     loaded = state.registry.storage.servers.loaded()
     details = []
     for version in adapter.versions:
-        own = {alias for alias, number in adapter.aliases.items() if number == version.number}
-        was = {move.alias for move in moves if move.number == version.number} - own
+        own = {alias for alias, aim in adapter.aims.items() if version.number in aim.numbers}
+        was = {move.alias for move in moves if move.aim and version.number in move.aim.numbers} - own
         details.append(
             VersionDetail(
                 **version_card(version, state).model_dump(),
@@ -144,7 +177,11 @@ def history_of(name: str, state: Any) -> AdapterHistory:
             )
         )
     return AdapterHistory(
-        name=name, aliases=adapter.aliases, versions=details, history=[_move_card(move) for move in moves]
+        name=name,
+        aliases=adapter.aliases,
+        canaries=_canaries(adapter),
+        versions=details,
+        history=[_move_card(move) for move in moves],
     )
 
 
@@ -154,6 +191,8 @@ def _move_card(move: Move) -> MoveCard:
         alias=move.alias,
         previous=move.previous,
         version=move.number,
+        canary=move.aim.canary if move.aim else None,
+        weight=move.aim.weight if move.aim else None,
         time=move.time,
         by=move.by,
     )

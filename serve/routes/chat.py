@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 
 from serve.auth import Chatting
@@ -16,19 +16,25 @@ from serve.routes.chat_request import choose, parse
 
 T = TypeVar("T")
 
+Session = Annotated[
+    str | None,
+    Header(
+        description="Requests of one session, else of one `user`, get the same version of a canary's two."
+    ),
+]
+
 router = APIRouter(tags=["chat"])
 
 
 @router.post("/v1/chat/completions", openapi_extra={"requestBody": REQUEST}, responses={200: ANSWER})
-async def create(request: Request, key: Chatting) -> Response:
+async def create(request: Request, key: Chatting, x_session: Session = None) -> Response:
     """Answer a chat by the base or by an adapter, whole or as server-sent events."""
     state = request.app.state
     body = await parse(request)
-    asked, version = await choose(body, state.settings, state.registry, key)
+    asked, version = await choose(body, state.settings, state.registry, key, x_session)
     held = AsyncExitStack()
     try:
-        if version:
-            await _unless_gone(request, held.enter_async_context(state.lifecycle.lease(version)))
+        await _unless_gone(request, held.enter_async_context(state.lifecycle.lease(version)))
         answer = await _unless_gone(request, state.engine.chat(body, version))
     except BaseException:
         await held.aclose()

@@ -42,12 +42,15 @@ async def parse(request: Request) -> dict[str, Any]:
 
 
 async def choose(
-    body: dict[str, Any], settings: Settings, registry: Any, key: Key
+    body: dict[str, Any], settings: Settings, registry: Any, key: Key, session: str | None
 ) -> tuple[str, Version | None]:
     """The name that was asked for, and the version that it means now; None is the base.
 
-    Leaves only the engine's fields in `body`.
+    Where there is a canary, requests of one `session`, else of one `user`, get the same version. Leaves only
+    the engine's fields in `body`.
     """
+    user = body.get("user")
+    sticky = session or (user if isinstance(user, str) and user else None)
     model, adapter = body.pop("model", None), body.pop("adapter", None)
     for field in IGNORED:
         body.pop(field, None)
@@ -61,17 +64,17 @@ async def choose(
     if settings.names_base(model):
         if adapter is None:
             return model, None
-        return model, await _resolve(adapter, registry, key)
+        return model, await _resolve(adapter, registry, key, sticky)
     if adapter is not None and adapter != model:
         raise ApiError(
             f"model names adapter {model[:100]!r} and adapter names {adapter[:100]!r}; send one of the two.",
             param="adapter",
         )
-    return model, await _resolve(model, registry, key)
+    return model, await _resolve(model, registry, key, sticky)
 
 
-async def _resolve(reference: str, registry: Any, key: Key) -> Version:
+async def _resolve(reference: str, registry: Any, key: Key, sticky: str | None) -> Version:
     # Before it is known whether there is one: a key learns nothing of adapters that are not its own.
     require(key, re.split("[:@]", reference, maxsplit=1)[0])
-    version: Version = await asyncio.to_thread(registry.resolve, reference)
+    version: Version = await asyncio.to_thread(registry.resolve, reference, sticky)
     return version

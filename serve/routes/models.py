@@ -1,12 +1,14 @@
 """GET /v1/models and /health: what is served, and whether it can be."""
 
 import asyncio
+from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from serve.auth import Chatting
 from serve.errors import ApiError
+from serve.registry.rollout import Route
 from serve.routes.parameters import DIGEST, example
 
 router = APIRouter(tags=["models"])
@@ -19,6 +21,7 @@ _ADAPTER = _BASE | {
     "version": 3,
     "digest": DIGEST,
     "state": "ready",
+    "canary": {"version": 4, "digest": DIGEST, "state": "ready", "weight": 10},
 }
 
 
@@ -31,8 +34,17 @@ class Health(BaseModel):
     fingerprint: str
 
 
+class CanaryModel(BaseModel):
+    """The version that `weight` percent of a model's requests are for."""
+
+    version: int
+    digest: str
+    state: str
+    weight: int
+
+
 class ModelCard(BaseModel):
-    """OpenAI's fields; `parent` and those below it are there for adapters."""
+    """OpenAI's fields; `parent` and those below it are there for adapters, `canary` for those with one."""
 
     id: str
     object: str = "model"
@@ -42,6 +54,7 @@ class ModelCard(BaseModel):
     version: int | None = None
     digest: str | None = None
     state: str | None = None
+    canary: CanaryModel | None = None
 
 
 class ModelList(BaseModel):
@@ -71,17 +84,30 @@ async def models(request: Request, key: Chatting) -> ModelList:
     state = request.app.state
     base = state.settings.base.name
     cards = [ModelCard(id=base, created=0)]
-    for reference, version in await asyncio.to_thread(state.registry.served):
+    for route in await asyncio.to_thread(state.registry.served):
+        version = route.version
         if not key.reaches(version.name):
             continue
         cards.append(
             ModelCard(
-                id=reference,
+                id=route.name,
                 created=int(version.created.timestamp()),
                 parent=base,
                 version=version.number,
                 digest=version.digest,
                 state=state.lifecycle.state_of(version),
+                canary=_canary(route, state),
             )
         )
     return ModelList(data=cards)
+
+
+def _canary(route: Route, state: Any) -> CanaryModel | None:
+    if route.canary is None:
+        return None
+    return CanaryModel(
+        version=route.canary.number,
+        digest=route.canary.digest,
+        state=state.lifecycle.state_of(route.canary),
+        weight=route.weight,
+    )

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from serve.registry.aliases import Aliases
 from serve.registry.database import Database, sqlite_url
 from serve.registry.index import Index, NewVersion
-from serve.registry.records import AliasMoved, InUse, StorageBusy, UnknownAdapter
+from serve.registry.records import Aim, AliasMoved, InUse, StorageBusy, UnknownAdapter
 
 
 @pytest.fixture
@@ -61,11 +61,9 @@ def test_a_page_is_of_those_that_have_a_version(index: Index) -> None:
 def test_a_version_is_found_in_every_way(index: Index, aliases: Aliases) -> None:
     add(index, digest="a"), add(index, digest="b")
     aliases.move("support", ["canary"], 2)
-    for row in (
-        index.by_number("support", 2),
-        index.by_digest("support", "b"),
-        index.by_alias("support", "canary"),
-    ):
+    pointed = index.by_alias("support", "canary")
+    assert pointed is not None
+    for row in (index.by_number("support", 2), index.by_digest("support", "b"), pointed.version):
         assert row is not None
         assert (row.number, row.digest, row.files) == (2, "b", {"manifest.json": "b"})
         assert abs((datetime.now(UTC) - row.created).total_seconds()) < 60
@@ -80,7 +78,7 @@ def test_what_was_written_is_there_after_a_restart(database_url: str, index: Ind
     found = Index(again).by_alias("support", "default")
     again.close()
     assert found is not None
-    assert found.number == 1
+    assert found.version.number == 1
 
 
 def test_an_alias_moves_only_from_where_it_was_expected(index: Index, aliases: Aliases) -> None:
@@ -105,8 +103,8 @@ def test_an_alias_goes_back_and_goes_away(index: Index, aliases: Aliases) -> Non
         aliases.roll_back("support", "default")
     aliases.move("support", ["default"], 1)
     aliases.move("support", ["default"], 2)
-    assert aliases.roll_back("support", "default") == (2, 1)
-    assert aliases.roll_back("support", "default") == (1, 2)
+    assert aliases.roll_back("support", "default") == (Aim(2), Aim(1))
+    assert aliases.roll_back("support", "default") == (Aim(1), Aim(2))
     aliases.move("support", ["default"], None, expected=2)
     assert aliases.all("support") == []
     assert [(move.previous, move.number) for move in aliases.history()][-1] == (2, None)
@@ -115,6 +113,48 @@ def test_an_alias_goes_back_and_goes_away(index: Index, aliases: Aliases) -> Non
     for name in ("move", "roll_back"):
         with pytest.raises(UnknownAdapter, match="named 'other'"):
             aliases.move("other", ["a"], None) if name == "move" else aliases.roll_back("other", "a")
+
+
+def test_an_alias_sends_a_part_of_its_requests_to_a_canary(index: Index, aliases: Aliases) -> None:
+    for digest in "abc":
+        add(index, digest=digest)
+    with pytest.raises(AliasMoved, match="points to no version, so version 2 can be no canary of it"):
+        aliases.split("support", "default", 2, 10)
+    aliases.move("support", ["default"], 1)
+    with pytest.raises(AliasMoved, match="points to version 1, so version 1 can be no canary of it"):
+        aliases.split("support", "default", 1, 10)
+    with pytest.raises(AliasMoved, match="points to version 1, where version 2 was expected"):
+        aliases.split("support", "default", 2, 10, expected=2)
+    with pytest.raises(UnknownAdapter, match="version 4 of adapter 'support' does not exist"):
+        aliases.split("support", "default", 4, 10)
+    for _ in range(2):
+        assert aliases.split("support", "default", 2, 10, expected=1) == Aim(1, 2, 10)
+    assert len(aliases.history()) == 2, "said twice is done once"
+    pointed = index.by_alias("support", "default")
+    assert pointed is not None
+    assert pointed.canary is not None
+    assert (pointed.version.number, pointed.canary.number, pointed.weight) == (1, 2, 10)
+    with pytest.raises(InUse, match="version 2 of adapter 'support' is what 'default' means"):
+        index.remove("support", 2)
+    aliases.move("support", ["default"], 1)
+    assert aliases.at("support", "default") == Aim(1), "promoting what is there ends the canary"
+    index.remove("support", 2)
+
+
+def test_a_rollback_never_sends_requests_to_what_it_leaves(index: Index, aliases: Aliases) -> None:
+    for digest in "abc":
+        add(index, digest=digest)
+    aliases.move("support", ["default"], 1)
+    aliases.split("support", "default", 2, 10)
+    aliases.split("support", "default", 2, 50)
+    steps = [aliases.roll_back("support", "default") for _ in range(2)]
+    assert steps == [(Aim(1, 2, 50), Aim(1)), (Aim(1), Aim(1, 2, 50))], "the second undoes the first"
+    aliases.move("support", ["default"], 2)
+    steps = [aliases.roll_back("support", "default") for _ in range(2)]
+    assert steps == [(Aim(2), Aim(1)), (Aim(1), Aim(2))]
+    aliases.split("support", "default", 3, 5)
+    aliases.move("support", ["default"], 1)
+    assert aliases.roll_back("support", "default") == (Aim(1), Aim(2, 3, 5)), "what has nothing to do with it"
 
 
 def test_several_aliases_move_together_or_not_at_all(index: Index, aliases: Aliases) -> None:
@@ -127,14 +167,17 @@ def test_several_aliases_move_together_or_not_at_all(index: Index, aliases: Alia
     assert [(row.alias, row.number) for row in aliases.all("support")] == [("canary", 2), ("default", 2)]
 
 
+@pytest.mark.parametrize(("columns", "numbers"), [("number", "2"), ("number, canary, weight", "1, 2, 10")])
 def test_an_alias_cannot_point_to_a_version_that_is_not_there(
-    database: Database, index: Index, aliases: Aliases
+    database: Database, index: Index, aliases: Aliases, columns: str, numbers: str
 ) -> None:
     add(index)
     with pytest.raises(UnknownAdapter, match="version 2 of adapter 'support' does not exist"):
         aliases.move("support", ["default"], 2)
     with pytest.raises(sqlalchemy.exc.IntegrityError), database.write() as session:
-        session.execute(text("INSERT INTO aliases VALUES ('support', 'default', 2)"))
+        session.execute(
+            text(f"INSERT INTO aliases (adapter, alias, {columns}) VALUES ('support', 'default', {numbers})")
+        )
 
 
 @pytest.mark.parametrize(
@@ -226,8 +269,8 @@ def test_two_servers_that_move_one_alias_leave_a_linear_history(database_url: st
         index, aliases = Index(database), Aliases(database)
         done = 0
         while done < 10:
-            row = index.by_alias("support", "default")
-            seen = row.number if row else None
+            pointed = index.by_alias("support", "default")
+            seen = pointed.version.number if pointed else None
             try:
                 aliases.move("support", ["default"], (seen or 0) % 4 + 1, seen)
                 done += 1

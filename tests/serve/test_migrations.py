@@ -47,8 +47,10 @@ def test_a_registry_without_migrations_comes_along(tmp_path: Path) -> None:
     old.close()
     for _ in range(2):
         database = Database(sqlite_url(path))
-        row = Index(database).by_alias("support", "default")
-        assert row is not None
+        found = Index(database).by_alias("support", "default")
+        assert found is not None
+        assert (found.canary, found.weight) == (None, None)
+        row = found.version
         assert (row.digest, row.size, row.pushed_by, row.provenance) == ("sha256:a", 0, None, {})
         database.close()
     database = Database(sqlite_url(path))

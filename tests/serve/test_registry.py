@@ -78,7 +78,7 @@ def test_every_form_of_a_name_finds_its_version(registry: Registry, base: Base, 
         for name in ("support", "support:default", "support:canary", "support@1", f"support@{second}")
     ]
     assert found == [1, 1, 2, 1, 2]
-    assert [(name, version.number) for name, version in registry.served()] == [
+    assert [(route.name, route.version.number) for route in registry.served()] == [
         ("support:canary", 2),
         ("support", 1),
     ]

@@ -24,7 +24,7 @@ from data.manifest import adapter_digest
 from serve.registry.collect import collect
 from serve.registry.folders import whole
 from serve.registry.fsck import fsck
-from serve.registry.records import UnknownAdapter
+from serve.registry.records import Aim, UnknownAdapter
 from serve.registry.registry import Registry
 from serve.registry.validate import Checked
 from tests.serve import services, tiny
@@ -46,6 +46,14 @@ aliases = st.sampled_from(ALIASES)
 numbers = st.integers(1, len(FIRST) + 1)
 hands = st.sampled_from(("ana", "ben"))
 seen = st.sampled_from(("any", "what is there")) | st.none() | numbers
+
+
+def aim_told(aim: Aim | None) -> tuple[int, int | None, int | None] | None:
+    return (aim.number, aim.canary, aim.weight) if aim else None
+
+
+def told(aims: dict[str, Aim]) -> dict[str, Any]:
+    return {alias: aim_told(aim) for alias, aim in aims.items()}
 
 
 class Machine(RuleBasedStateMachine):
@@ -92,15 +100,30 @@ class Machine(RuleBasedStateMachine):
         self, server: int, name: str, moved: list[str], number: int | None, expected: Any, by: str
     ) -> None:
         if expected == "what is there":
-            expected = self.model.aliases.get((name, moved[0]))
+            expected = self.model.number(name, moved[0])
         refusal = self.model.move(name, moved, number, expected, by)
         self.act(server, name, refusal, lambda to: to.set_aliases(name, moved, number, expected, by))
 
+    @rule(
+        server=servers, name=names, alias=aliases, canary=numbers, weight=st.sampled_from((1, 50, 99)),
+        expected=seen, by=hands,
+    )  # fmt: skip
+    def split(
+        self, server: int, name: str, alias: str, canary: int, weight: int, expected: Any, by: str
+    ) -> None:
+        if expected == "what is there":
+            expected = self.model.number(name, alias)
+        refusal = self.model.split(name, alias, canary, weight, expected, by)
+        aim = self.act(server, name, refusal, lambda to: to.split(name, alias, canary, weight, expected, by))
+        assert refusal or aim_told(aim) == self.model.aims[name, alias]
+
     @rule(server=servers, name=names, alias=aliases, by=hands)
     def roll_back(self, server: int, name: str, alias: str, by: str) -> None:
+        before = self.model.aims.get((name, alias))
         refusal = self.model.roll_back(name, alias, by)
-        aim = self.act(server, name, refusal, lambda to: to.roll_back(name, alias, by))
-        assert refusal or aim == self.model.moves[-1][2:4]
+        aims = self.act(server, name, refusal, lambda to: to.roll_back(name, alias, by))
+        if aims:
+            assert tuple(map(aim_told, aims)) == (before, self.model.aims[name, alias])
 
     @rule(server=servers, name=names, number=numbers, by=hands)
     def remove(self, server: int, name: str, number: int, by: str) -> None:
@@ -149,7 +172,7 @@ class Machine(RuleBasedStateMachine):
 
     def listed(self, registry: Registry) -> None:
         found = {
-            one.name: ([version.number for version in one.versions], one.aliases)
+            one.name: ([version.number for version in one.versions], told(one.aims))
             for one in registry.adapters()
         }
         wanted = {
@@ -160,7 +183,7 @@ class Machine(RuleBasedStateMachine):
 
     def shown(self, registry: Registry) -> None:
         name, shown = self.name, registry.show(self.name)
-        assert shown.aliases == self.model.held(name)
+        assert told(shown.aims) == self.model.held(name)
         for at, (version, (adapter, by)) in enumerate(
             zip(shown.versions, self.model.versions[name], strict=True)
         ):
@@ -168,20 +191,26 @@ class Machine(RuleBasedStateMachine):
             assert version.pinned == ((name, at + 1) in self.model.pinned)
             assert (version.removed and version.removed.by) == self.model.removed.get((name, at + 1))
         moves = registry.history(name)
-        told = [(name, move.alias, move.previous, move.number, move.by) for move in moves]
-        assert told == [move for move in self.model.moves if move[0] == name]
+        history = [(name, move.alias, move.previous, aim_told(move.aim), move.by) for move in moves]
+        assert history == [move for move in self.model.moves if move[0] == name]
         assert all(one.sequence < next.sequence for one, next in itertools.pairwise(moves))
 
     def resolved(self, registry: Registry) -> None:
         """Every form of every name, with those that mean nothing."""
         name, means = self.name, self.model.held(self.name)
-        forms = {f"{name}:{alias}": means.get(alias) for alias in ALIASES} | {name: means.get("default")}
+        forms: dict[str, int | None] = {}
+        for alias, form in [*((alias, f"{name}:{alias}") for alias in ALIASES), ("default", name)]:
+            forms[form] = means[alias][0] if alias in means else None
+            if alias in means:
+                route = registry.route(form)
+                split = (route.version.number, route.canary and route.canary.number, route.weight or None)
+                assert split == means[alias]
         for at, (adapter, _) in enumerate(self.model.versions[name]):
             number = at + 1 if self.model.live(name, at + 1) else None
             forms |= {f"{name}@{at + 1}": number, f"{name}@{self.digest(adapter)}": number}
         for form, number in forms.items():
             if number:
-                assert registry.resolve(form).reference == f"{name}@{number}"
+                assert registry.find(form).reference == f"{name}@{number}"
             else:
                 with pytest.raises(UnknownAdapter):
                     registry.resolve(form)

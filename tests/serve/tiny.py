@@ -25,7 +25,7 @@ from data.manifest import (
 from serve.app import create_app
 from serve.engine.protocol import Answer, served_name
 from serve.errors import ApiError
-from serve.lifecycle import Lifecycle
+from serve.lifecycle import Bounds, Lifecycle
 from serve.registry import base_modules, validate
 from serve.registry.records import Version
 from serve.registry.registry import Registry
@@ -240,6 +240,7 @@ def make_server(
     settings = Settings(base=base.manifest, folder=base.folder, max_lora_rank=MAX_RANK, **changes)
     engine = TinyEngine(base.manifest.name)
     registry = make_registry(folder, base, database=database, blobs=blobs)
-    app = create_app(settings, registry, engine, Lifecycle(engine, registry.make_ready))
+    lifecycle = Lifecycle(engine, registry.make_ready, Bounds.of(settings))
+    app = create_app(settings, registry, engine, lifecycle)
     key = registry.storage.keys.create(f"test-{secrets.token_hex(4)}", ["admin"])
     return TinyServer(app, engine, registry, key)

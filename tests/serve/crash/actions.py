@@ -10,8 +10,11 @@ MOST_PINNED = 2
 
 SEEDS = 12
 
-Moved = tuple[str, int | None, int | None]
-"""An alias, from which version, to which."""
+Aim = tuple[int, int | None, int | None]
+"""A version, its canary, and how many percent are for that."""
+
+Moved = tuple[str, int | None, Aim | None]
+"""An alias, from which version, to where."""
 
 
 @dataclass(frozen=True)
@@ -28,23 +31,29 @@ class State:
         return [number for number in range(1, len(self.seeds) + 1) if number not in self.removed]
 
     @property
+    def aims(self) -> dict[str, Aim]:
+        last = {alias: aim for alias, _, aim in self.moves}
+        return {alias: aim for alias, aim in last.items() if aim}
+
+    @property
     def aliases(self) -> dict[str, int]:
-        last = {alias: number for alias, _, number in self.moves}
-        return {alias: number for alias, number in last.items() if number is not None}
+        return {alias: aim[0] for alias, aim in self.aims.items()}
 
     def holds(self, seed: int) -> bool:
         return any(self.seeds[number - 1] == seed for number in self.live)
 
-    def moved(self, alias: str, number: int | None) -> "State":
-        here = self.aliases.get(alias)
-        return self if here == number else replace(self, moves=(*self.moves, (alias, here, number)))
+    def moved(self, alias: str, aim: Aim | None) -> "State":
+        here = self.aims.get(alias)
+        return self if here == aim else replace(self, moves=(*self.moves, (alias, here and here[0], aim)))
 
-    def back(self, alias: str) -> int | None:
-        """Where a rollback leads, if anywhere."""
-        _, previous, number = next(
-            (move for move in reversed(self.moves) if move[0] == alias), (0, None, None)
-        )
-        return None if number is None or previous in self.removed else previous
+    def back(self, alias: str) -> Aim | None:
+        """Where a rollback leads, if anywhere: not to a canary of now."""
+        match [aim for one, _, aim in self.moves if one == alias]:
+            case [*_, (number, canary, weight), (now, canary_now, _)]:
+                if canary in (now, canary_now):
+                    canary = weight = None
+                return None if {number, canary} & self.removed else (number, canary, weight)
+        return None
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ class Push:
             number = len(stored.seeds)
         pointed = stored
         for alias in self.aliases:
-            pointed = pointed.moved(alias, number)
+            pointed = pointed.moved(alias, (number, None, None))
         return [stored, pointed]
 
 
@@ -74,7 +83,19 @@ class Move:
     expected: int | None
 
     def steps(self, state: State) -> list[State]:
-        return [state.moved(self.alias, self.number)]
+        return [state.moved(self.alias, None if self.number is None else (self.number, None, None))]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Make a version an alias's canary."""
+
+    alias: str
+    canary: int
+    weight: int
+
+    def steps(self, state: State) -> list[State]:
+        return [state.moved(self.alias, (state.aliases[self.alias], self.canary, self.weight))]
 
 
 @dataclass(frozen=True)
@@ -121,12 +142,13 @@ class Collect:
         return [state]
 
 
-Action = Push | Move | RollBack | Remove | Pin | GiveUp | Collect
+Action = Push | Move | Split | RollBack | Remove | Pin | GiveUp | Collect
 
 
 def choose(state: State, random: Random) -> Action:
     """Something that a registry in this state accepts."""
-    free = [one for one in state.live if one not in state.aliases.values() and one not in state.pinned]
+    meant = {number for aim in state.aims.values() for number in aim[:2]}
+    free = [one for one in state.live if one not in meant and one not in state.pinned]
     crowded = len(state.live) >= MOST_VERSIONS
     held = list(state.aliases)
     choices: list[Action] = [GiveUp(random.randrange(SEEDS)), Collect()]
@@ -138,6 +160,8 @@ def choose(state: State, random: Random) -> Action:
         choices.append(Move(alias, number, state.aliases.get(alias)))
         if number in state.pinned or len(state.pinned) < MOST_PINNED:
             choices.append(Pin(number, number not in state.pinned))
+    splits = [Split(alias, one, random.choice((1, 50, 99))) for alias in held for one in state.live]
+    choices += [split for split in splits if split.canary != state.aliases[split.alias]][:2]
     choices += [RollBack(alias) for alias in held if state.back(alias) is not None]
     choices += [Move(alias, None, state.aliases[alias]) for alias in held[:1]]
     choices += [Remove(number) for number in free]

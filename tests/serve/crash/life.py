@@ -19,6 +19,7 @@ from serve.registry.storage import Storage
 from tests.serve.crash.actions import (
     SEEDS,
     Action,
+    Aim,
     Collect,
     GiveUp,
     Move,
@@ -26,6 +27,7 @@ from tests.serve.crash.actions import (
     Push,
     Remove,
     RollBack,
+    Split,
     State,
     choose,
 )
@@ -114,6 +116,8 @@ class Life:
                 self._push(action)
             case Move(alias, number, expected):
                 self._ask("PUT", f"{NAME}/aliases/{alias}", json={"version": number, "expected": expected})
+            case Split(alias, canary, weight):
+                self._ask("PUT", f"{NAME}/aliases/{alias}", json={"version": canary, "weight": weight})
             case RollBack(alias):
                 self._ask("POST", f"{NAME}/aliases/{alias}/rollback")
             case Remove(number):
@@ -172,9 +176,9 @@ class Life:
                     assert answer.content == path.read_bytes()
         examined = self._ask("GET", "/v1/registry/fsck").json()
         assert (examined["problems"], examined["versions"]) == ([], len(found.live))
-        for alias, number in found.aliases.items():
+        for alias, (number, canary, _) in found.aims.items():
             said = self._chat(f"support:{alias}")
-            assert said.startswith(f"support@{number} heard")
+            assert said.startswith((f"support@{number} heard", f"support@{canary} heard"))
 
     def _look_at_upload(self) -> None:
         if self._upload is None or not isinstance(self._pending, Push):
@@ -196,9 +200,11 @@ class Life:
             seeds=tuple(self._seeds[frozenset(one["files"].items())] for one in versions),
             removed=frozenset(one["version"] for one in versions if one["removed"]),
             pinned=frozenset(one["version"] for one in versions if one["pinned"]),
-            moves=tuple((move["alias"], move["previous"], move["version"]) for move in shown["history"]),
+            moves=tuple((move["alias"], move["previous"], _aim(move)) for move in shown["history"]),
         )
         assert shown["aliases"] == state.aliases
+        canaries = {alias: (one["version"], one["weight"]) for alias, one in shown["canaries"].items()}
+        assert canaries == {alias: aim[1:] for alias, aim in state.aims.items() if aim[1]}
         return state
 
     def _chat(self, model: str) -> str:
@@ -229,3 +235,7 @@ class Life:
         storage.close()
         assert list((self._disks.registry / "staging").iterdir()) == []
         assert list(self._disks.registry.rglob(".*")) == []
+
+
+def _aim(move: dict[str, Any]) -> Aim | None:
+    return (move["version"], move["canary"], move["weight"]) if move["version"] else None

@@ -1,0 +1,231 @@
+"""The one writer of adapter state: brings versions into an engine's slots and out again, and lends them.
+
+A request holds a lease from the moment that it is let in until its last token; a version leaves the engine
+only when nobody holds one. At most one version is on its way in or out at a time, since a load makes every
+stream wait, and the version that has waited longest comes first.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+from data.errors import UserError
+from serve.engine.protocol import Engine, served_name
+from serve.lifecycle.admission import Admission, Bounds
+from serve.lifecycle.entry import Backoff, Entry, State
+from serve.lifecycle.slots import NoRoom, Slots
+from serve.registry.records import StorageBusy, StorageFull, Version
+
+Observe = Callable[[str, Version, float], None]
+"""Told of each phase that ended ("verify", "make_room", "load"), of which version, and its seconds."""
+
+
+class Lifecycle:
+    """Versions over an engine's slots. Every call is of the event loop's thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        make_ready: Callable[[Version], None] = lambda version: None,
+        bounds: Bounds = Bounds(),  # noqa: B008  it is immutable
+        backoff: Backoff = Backoff(),  # noqa: B008
+        observe: Observe = lambda phase, version, seconds: None,
+    ) -> None:
+        """`make_ready` has a version's files on this machine, whole and in the page cache, or raises why that
+        cannot be; it is called in a thread."""
+        self._make_ready = make_ready
+        self._bounds, self._backoff = bounds, backoff
+        self._observe = observe
+        self._entries: dict[str, Entry] = {}
+        self._clock = itertools.count(1)
+        self._slots = Slots(engine, self._entries, self._clock, backoff)
+        self._base = Admission("base", "the base", bounds, lambda: None)
+        self._base.open()
+        self._worker: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+
+    def state_of(self, version: Version) -> State:
+        entry = self._entries.get(served_name(version))
+        return entry.state if entry else State.STORED
+
+    def loaded(self) -> list[str]:
+        """What is in the engine, as `name@number`."""
+        return sorted(one.version.reference for one in self._slots.held)
+
+    def reason_of(self, version: Version) -> str | None:
+        """Why the version failed, where it did."""
+        entry = self._entries.get(served_name(version))
+        return entry.reason if entry else None
+
+    async def ensure_ready(self, version: Version) -> None:
+        """Return once the version is in the engine, however long that takes; ApiError if it fails."""
+        entry = self._entry(version)
+        if entry.state is not State.READY:
+            self._ask_for(entry)
+            await entry.admission.enter(patient=True)
+            self._give_back(entry)
+
+    @asynccontextmanager
+    async def lease(self, version: Version | None) -> AsyncIterator[None]:
+        """Hold the version in the engine; None is the base, which is always there.
+
+        Waits for a load, a free slot, or for others of the same version. ApiError for a version that failed,
+        past a bound, or after too long a wait.
+        """
+        if version is None:
+            await self._base.enter()
+            try:
+                yield
+            finally:
+                self._base.leave()
+            return
+        entry = self._entry(version)
+        self._ask_for(entry)
+        await entry.admission.enter()
+        entry.used = next(self._clock)
+        try:
+            yield
+        finally:
+            self._give_back(entry)
+
+    def keep(self, versions: Sequence[Version]) -> None:
+        """Have these, and no others, stay in their slots when another needs one, and come in if they are not
+        there. Said again and again, it also tries those again that failed."""
+        kept = {served_name(version) for version in versions}
+        for name, entry in self._entries.items():
+            entry.kept = name in kept
+        for version in versions:
+            entry = self._entry(version)
+            entry.kept = True
+            out = entry.state in (State.STORED, State.FAILED)
+            if out and entry.place is None and entry.retry_at <= time.monotonic():
+                entry.place = next(self._clock)
+                self._wake()
+
+    def bring_back(self, versions: Sequence[Version]) -> None:
+        """Have these come in as long as there are free slots that nobody waits for."""
+        for version in versions:
+            self._entry(version).spare = True
+        self._wake()
+
+    async def unload(self, version: Version) -> None:
+        """Let the requests in flight finish, then take the version out of the engine."""
+        entry = self._entries.get(served_name(version))
+        if entry is None:
+            return
+        entry.left = entry.left or asyncio.get_running_loop().create_future()
+        if entry.state is State.READY:
+            entry.drain(next(self._clock))
+        self._wake()
+        await asyncio.shield(entry.left)
+
+    async def close(self) -> None:
+        """Stop what is on its way in or out; the engine is about to go."""
+        if self._worker:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+
+    def _entry(self, version: Version) -> Entry:
+        name = served_name(version)
+        if name not in self._entries:
+            admission = Admission("adapter", f"adapter {version.reference}", self._bounds, self._tell)
+            self._entries[name] = Entry(version, admission)
+        return self._entries[name]
+
+    def _give_back(self, entry: Entry) -> None:
+        entry.used = next(self._clock)
+        entry.admission.leave()
+
+    def _ask_for(self, entry: Entry) -> None:
+        """Give a version that is not there a place in the line; ApiError while it is left alone."""
+        if entry.state is State.READY:
+            return
+        if entry.left_alone:
+            raise entry.error()
+        if entry.place is None:
+            entry.place = next(self._clock)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have a worker look at what there is to do."""
+        if self._worker is None or self._worker.done():
+            self._news = asyncio.Event()
+            self._worker = asyncio.create_task(self._work())
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+
+    async def _work(self) -> None:
+        """Until nothing is left to do: take out what has to leave, bring in what has waited longest."""
+        while True:
+            self._news.clear()
+            leaving = [one for one in list(self._entries.values()) if one.left and not self._gone(one)]
+            if idle := [one for one in leaving if one.idle]:
+                await self._slots.take_out(idle[0])
+            elif entry := self._next():
+                await self._bring_in(entry)
+            elif leaving:
+                await self._news.wait()
+            else:
+                return
+
+    def _gone(self, entry: Entry) -> bool:
+        """Whether one who has to leave is gone, or will not go; those who wait for that are told."""
+        if entry.held and entry.state is not State.FAILED:
+            entry.drain(next(self._clock))  # it may have come in since
+            return False
+        assert entry.left
+        entry.left.set_result(None)
+        entry.left = None
+        return True
+
+    def _next(self) -> Entry | None:
+        """What has waited longest for a slot and is still wanted; else one to have back in a free slot."""
+        out = [one for one in self._entries.values() if one.state in (State.STORED, State.FAILED)]
+        for entry in sorted((one for one in out if one.place), key=lambda one: one.place or 0):
+            if entry.admission.waiting or entry.kept:
+                return entry
+            entry.place = None  # whoever asked for it went away
+        for entry in out:
+            if entry.spare and self._slots.free:
+                return entry
+            entry.spare = False
+        for entry in out:
+            if entry.pristine:
+                del self._entries[served_name(entry.version)]
+        return None
+
+    async def _bring_in(self, entry: Entry) -> None:
+        entry.spare = False
+        try:
+            await self._load(entry)
+        except (StorageBusy, StorageFull, NoRoom) as error:
+            # Nothing is wrong with the version: it is tried again when it is asked for again.
+            entry.state, entry.reason, entry.place = State.STORED, None, None
+            entry.retry_at = time.monotonic() + self._backoff.first
+            entry.admission.refuse(error)
+        except Exception as error:
+            reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            entry.fail(reason, self._backoff)
+
+    async def _load(self, entry: Entry) -> None:
+        if entry.held:
+            await self._slots.remove(entry)  # which the engine did not confirm the last time
+        entry.state = State.VERIFYING
+        with self._phase("verify", entry):
+            await asyncio.to_thread(self._make_ready, entry.version)
+        with self._phase("make_room", entry):
+            await self._slots.make_room(self._news)
+        with self._phase("load", entry):
+            await self._slots.put_in(entry)
+
+    @contextmanager
+    def _phase(self, name: str, entry: Entry) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._observe(name, entry.version, time.monotonic() - began)
