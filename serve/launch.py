@@ -88,14 +88,15 @@ async def _serve(
 
     # Heavy, and only now: a mistake in the arguments was said long before.
     from serve.app import create_app
+    from serve.engine.supervisor import Supervisor
     from serve.engine.vllm import VllmEngine
     from serve.heads import BoundedHttp
     from serve.lifecycle import Lifecycle
     from serve.registry.registry import Registry
 
-    engine = VllmEngine(settings)
+    engine = Supervisor(lambda: VllmEngine(settings))
     registry = Registry(storage, settings.base, settings.max_lora_rank)
-    lifecycle = Lifecycle(engine, registry.make_ready)
+    lifecycle = engine.adapters = Lifecycle(engine, registry.make_ready)
     try:
         await engine.start()
         app = create_app(settings, registry, engine, lifecycle)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from data.errors import UserError
-from serve.engine.protocol import Engine, served_name
+from serve.engine.protocol import Engine, EngineUnavailable, served_name
 from serve.errors import ApiError
 from serve.registry.records import StorageBusy, StorageFull, Version
 
@@ -100,6 +100,16 @@ class Lifecycle:
             if adapter.state is State.READY:
                 await self._take_out(adapter)
 
+    def engine_lost(self) -> list[Version]:
+        """The engine died with all that it held; returns what was ready, which is stored again.
+
+        What is on its way in or out hears of it from the engine.
+        """
+        ready = [one for one in self._adapters.values() if one.state is State.READY]
+        for adapter in ready:
+            adapter.state = State.STORED
+        return [one.version for one in sorted(ready, key=lambda one: (one.kept, one.last_used), reverse=True)]
+
     async def close(self) -> None:
         """Stop what is on its way in or out; the engine is about to go."""
         tasks = [adapter.arrival for adapter in self._adapters.values() if adapter.arrival]
@@ -139,7 +149,7 @@ class Lifecycle:
         async with self._one_at_a_time:
             try:
                 await self._load(adapter)
-            except (StorageBusy, StorageFull) as error:
+            except (StorageBusy, StorageFull, EngineUnavailable) as error:
                 # Nothing is wrong with the version: it is tried again when it is asked for again.
                 adapter.state = State.STORED
                 self._call(adapter, error)

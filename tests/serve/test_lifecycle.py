@@ -21,7 +21,7 @@ class StrictEngine:
     """Holds at most `slots` versions; whatever a correct lifecycle never does raises."""
 
     base_name = "base"
-    healthy = True
+    trouble = None
 
     def __init__(self, slots: int) -> None:
         self.slots = slots

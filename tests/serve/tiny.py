@@ -161,7 +161,7 @@ def make_registry(
 class TinyEngine:
     """Obeys the engine's protocol with slots and no model: an answer says who gave it."""
 
-    healthy = True
+    trouble = None
 
     def __init__(self, base_name: str, slots: int = 4) -> None:
         self.base_name = base_name
