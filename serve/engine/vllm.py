@@ -31,18 +31,11 @@ from vllm.v1.engine.async_llm import AsyncLLM
 
 from data.manifest import first_error
 from serve.engine import plugin
+from serve.engine.defaults import KV_CACHE_GIB_ON_CPU, LORA_MODULES, SEQUENCES_ON_CPU
 from serve.engine.protocol import Answer, EngineDied, served_name
 from serve.errors import ApiError
 from serve.registry.records import Version
 from serve.settings import Settings
-
-LORA_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-"""Where adapters may sit. Without this list vLLM wraps lm_head too, which costs 3 to 9 ms a step."""
-
-KV_CACHE_GIB_ON_CPU = 1
-SEQUENCES_ON_CPU = 16
-"""Answered at a time; more of them share the same arithmetic and only wait for each other."""
-
 
 FIRST_CALL_SECONDS = 60
 """An engine that dies at its first call leaves it unanswered."""

@@ -22,7 +22,7 @@ from data.manifest import (
     RendererId,
 )
 from serve.app import create_app
-from serve.engine.protocol import Answer, served_name
+from serve.engine.protocol import Answer, EngineUnavailable, served_name
 from serve.errors import ApiError
 from serve.lifecycle import Lifecycle
 from serve.registry import base_modules, validate
@@ -161,7 +161,7 @@ def make_registry(
 class TinyEngine:
     """Obeys the engine's protocol with slots and no model: an answer says who gave it."""
 
-    trouble = None
+    trouble: EngineUnavailable | None = None
 
     def __init__(self, base_name: str, slots: int = 4) -> None:
         self.base_name = base_name
