@@ -222,7 +222,8 @@ def test_what_comes_while_it_starts_waits_for_it(play: Play) -> None:
 def test_it_waits_no_longer_than_it_has_patience(play: Play) -> None:
     async def act(scene: Scene) -> None:
         scene.lives[1].started.clear()
-        answer = await scene.chat()
+        async with asyncio.timeout(2):
+            answer = await scene.chat()
         assert answer.status_code == 503
         assert answer.json()["error"]["code"] == "engine_restarting"
         assert int(answer.headers["retry-after"]) > 0
