@@ -76,6 +76,15 @@ class ApiError(UserError):
         return {"error": {"message": str(self), "type": self.type, "param": self.param, "code": self.code}}
 
 
+INTERNAL = ApiError(
+    "The server failed on this request; its log says why.",
+    status=500,
+    code="internal_error",
+    type="server_error",
+)
+"""Every exception that nobody expected."""
+
+
 def install(app: FastAPI) -> None:
     """Give the app one answer for each kind of exception, so that no handler needs a try."""
     app.add_exception_handler(UserError, _user_error)
@@ -85,17 +94,21 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
+def known(error: UserError) -> ApiError:
+    """Any UserError with its HTTP answer."""
+    if isinstance(error, ApiError):
+        return error
+    status, code = next(entry for kind, entry in _ANSWERS.items() if isinstance(error, kind))
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    return ApiError(str(error), status, code, type=kind)
+
+
 def answer(error: UserError, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Any UserError as an HTTP answer."""
-    if isinstance(error, ApiError):
-        known = error
-    else:
-        status, code = next(entry for kind, entry in _ANSWERS.items() if isinstance(error, kind))
-        kind = "server_error" if status >= 500 else "invalid_request_error"
-        known = ApiError(str(error), status, code, type=kind)
-    retry = {"retry-after": str(RETRY_SECONDS)} if known.status in (429, 503) else {}
-    own = {**retry, **(known.headers or {}), **(headers or {})}
-    return JSONResponse(known.body(), known.status, headers=own)
+    told = known(error)
+    retry = {"retry-after": str(RETRY_SECONDS)} if told.status in (429, 503) else {}
+    own = {**retry, **(told.headers or {}), **(headers or {})}
+    return JSONResponse(told.body(), told.status, headers=own)
 
 
 async def _user_error(request: Request, error: Exception) -> JSONResponse:
@@ -142,5 +155,4 @@ async def _gone(_: Request, __: Exception) -> JSONResponse:
 
 async def _unexpected(_: Request, __: Exception) -> JSONResponse:
     # Starlette raises the exception again once this is sent, and the HTTP server logs its traceback.
-    message = "The server failed on this request; its log says why."
-    return answer(ApiError(message, status=500, code="internal_error", type="server_error"))
+    return answer(INTERNAL)

@@ -99,12 +99,16 @@ async def _serve(
 
     # Heavy, and only now: a mistake in the arguments was said long before.
     from serve.app import create_app
+    from serve.engine.supervisor import Supervisor
     from serve.engine.vllm import VllmEngine
     from serve.heads import BoundedHttp
     from serve.lifecycle import Bounds, Lifecycle
+    from serve.probing import Prober
 
-    engine = VllmEngine(settings)
-    lifecycle = Lifecycle(engine, registry.make_ready, Bounds.of(settings))
+    engine = Supervisor(lambda: VllmEngine(settings))
+    lifecycle = engine.adapters = Lifecycle(
+        engine, registry.make_ready, Bounds.of(settings), agrees=Prober(engine, registry.storage)
+    )
     try:
         await engine.start()
         await preload(lifecycle, wanted)

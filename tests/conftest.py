@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class Server:
     log: Path
     key: str
     """The API key that it made for its own user."""
+    process: int
 
     @property
     def headers(self) -> dict[str, str]:
@@ -55,21 +57,28 @@ def server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     home = tmp_path_factory.mktemp("home")
     (home / "bases").mkdir()
     (home / "bases" / BASE).symlink_to(base.resolve())
+    with running(home, base, "--max-loras", str(MAX_LORAS), "--max-model-len", "2048") as server:
+        # What the commands send, here as on a user's own machine.
+        os.environ["ENXERTO_API_KEY"] = server.key
+        try:
+            yield server
+        finally:
+            os.environ.pop("ENXERTO_API_KEY", None)
+
+
+@contextmanager
+def running(home: Path, base: Path, *options: str) -> Iterator[Server]:
+    """`serve up` on the base in that folder; it must stop cleanly."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "serve", "up", "--port", str(port), "--max-loras", str(MAX_LORAS)]
-    command += ["--max-model-len", "2048"]
+    command = [sys.executable, "-m", "serve", "up", "--port", str(port), "--base", str(base), *options]
     process = subprocess.Popen(command, env=os.environ | {"ENXERTO_HOME": str(home)})
     url, log = f"http://127.0.0.1:{port}", home / "logs" / f"serve-{port}.log"
     try:
         _wait_until_ready(process, url, log)
-        key = (home / "key").read_text().strip()
-        # What the commands send, here as on a user's own machine.
-        os.environ["ENXERTO_API_KEY"] = key
-        yield Server(url, read_base(base), base, log, key)
+        yield Server(url, read_base(base), base, log, (home / "key").read_text().strip(), process.pid)
     finally:
-        os.environ.pop("ENXERTO_API_KEY", None)
         process.send_signal(signal.SIGTERM)
         try:
             assert process.wait(timeout=60) == 0, "the server did not stop cleanly"

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
+from serve.errors import ApiError
 from serve.registry.records import Version
 
 Answer = dict[str, Any] | AsyncIterator[str]
@@ -14,13 +15,34 @@ def served_name(version: Version) -> str:
     return f"{version.name}@{version.digest}"
 
 
+class EngineUnavailable(ApiError):  # noqa: N818 - named for what was found, as callers say it
+    """Nothing is wrong with the request or its adapter: there is no engine to answer it now."""
+
+    def __init__(self, message: str, code: str, retry_after: int | None = None) -> None:
+        """`retry_after` is in seconds."""
+        headers = {"retry-after": str(retry_after)} if retry_after else None
+        super().__init__(message, status=503, code=code, type="server_error", headers=headers)
+
+
+class EngineDied(EngineUnavailable):
+    """The engine died under a call; what it held is gone with it."""
+
+    def __init__(self) -> None:
+        super().__init__("The engine died under this request; send it again.", code="engine_died")
+
+
 class Engine(Protocol):
-    """One base model with room for `slots` adapters at a time."""
+    """One base model with room for `slots` adapters at a time.
+
+    `add` and `chat`, and the iterator of `chat`, raise EngineDied where the engine dies under them.
+    """
 
     slots: int
     base_name: str
-    identity: str
-    """What a parity verdict holds for: the engine's version and arithmetic."""
+
+    @property
+    def identity(self) -> str:
+        """What a parity verdict holds for: the engine's version and arithmetic."""
 
     async def start(self) -> None:
         """Ready to chat on return."""
@@ -29,7 +51,8 @@ class Engine(Protocol):
         """No process left on return."""
 
     @property
-    def healthy(self) -> bool: ...
+    def trouble(self) -> EngineUnavailable | None:
+        """Why it cannot answer now; None while it can."""
 
     async def add(self, version: Version) -> None:
         """Load a version into a free slot; ApiError when the engine refuses it."""

@@ -4,19 +4,21 @@ The pieces are those of vLLM's own API server (`entrypoints/launchers/api_server
 parsing and streaming are vLLM's; its HTTP surface is left out.
 """
 
+import asyncio
 import itertools
+import multiprocessing
 import os
 from argparse import Namespace
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any
 
 import vllm
 from pydantic import ValidationError
 from starlette.datastructures import State
+from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
-from vllm.entrypoints.launchers.api_server.entry import build_async_engine_client
 from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.serve import create_error_response
@@ -25,56 +27,69 @@ from vllm.inputs import TokensPrompt
 from vllm.lora.request import LoRARequest
 from vllm.platforms import current_platform
 from vllm.sampling_params import SamplingParams
+from vllm.usage.usage_lib import UsageContext
+from vllm.utils import func_utils
 from vllm.utils.argparse_utils import FlexibleArgumentParser
+from vllm.v1.engine.async_llm import AsyncLLM
 
 from data.manifest import first_error
 from data.probes import TOP
 from serve.engine import plugin
-from serve.engine.protocol import Answer, served_name
+from serve.engine.defaults import KV_CACHE_GIB_ON_CPU, LORA_MODULES, SEQUENCES_ON_CPU
+from serve.engine.protocol import Answer, EngineDied, served_name
 from serve.errors import ApiError
 from serve.registry.records import Version
 from serve.settings import Settings
 
-LORA_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-"""Where adapters may sit. Without this list vLLM wraps lm_head too, which costs 3 to 9 ms a step."""
-
-KV_CACHE_GIB_ON_CPU = 1
-SEQUENCES_ON_CPU = 16
-"""Answered at a time; more of them share the same arithmetic and only wait for each other."""
+FIRST_CALL_SECONDS = 60
+"""An engine that dies at its first call leaves it unanswered."""
 
 
 class VllmEngine:
-    """`protocol.Engine` on vLLM's AsyncLLM."""
+    """`protocol.Engine` on vLLM's AsyncLLM; one life, from its start to its end or its death."""
+
+    _ids = itertools.count(1)
+    """Never the same id twice in this process: the engine's caches are keyed by it."""
 
     def __init__(self, settings: Settings) -> None:
         self.slots = settings.max_loras
         self.base_name = settings.base.name
         self.identity = ""
         self._settings = settings
-        self._running = AsyncExitStack()
-        # Never the same id twice: the engine's caches are keyed by it.
-        self._ids = itertools.count(1)
         self._asked = itertools.count(1)
+        self._starting: asyncio.Future[tuple[Namespace, Any]] | None = None
         self._client: Any = None
         self._models: Any = None
         self._chat: Any = None
 
     async def start(self) -> None:
-        _set_environment()
-        args = _arguments(self._settings)
-        self._client = await self._running.enter_async_context(build_async_engine_client(args))
+        # In a thread, since vLLM waits for its engine's process without the event loop: a server whose
+        # engine starts again has /health and the registry to answer meanwhile.
+        self._starting = asyncio.ensure_future(asyncio.to_thread(_client, self._settings))
+        args, self._client = await asyncio.shield(self._starting)
+        async with asyncio.timeout(FIRST_CALL_SECONDS):
+            tasks = await self._client.get_supported_tasks()
         state = State()
-        await init_app_state(self._client, state, args, await self._client.get_supported_tasks())
+        await init_app_state(self._client, state, args, tasks)
         dtype = self._client.model_config.dtype
         self.identity = f"vllm {vllm.__version__} {current_platform.device_name} {dtype}"
         self._models, self._chat = state.openai_serving_models, state.openai_serving_chat
 
     async def close(self) -> None:
-        await self._running.aclose()
+        while self._starting and not self._starting.done():
+            # The thread cannot be told to stop; it gives up when the process that it waits for is gone.
+            for child in multiprocessing.active_children():
+                child.kill()
+            await asyncio.wait((self._starting,), timeout=0.1)
+        if self._starting and not self._starting.exception():
+            _, client = self._starting.result()
+            await asyncio.to_thread(client.shutdown, client.vllm_config.shutdown_timeout)
+            # It remembers methods of each engine's own tokenizer class: 40 MB an engine, for good.
+            func_utils._supports_kw.cache_clear()
 
     @property
-    def healthy(self) -> bool:
-        return self._client is not None and not self._client.errored
+    def trouble(self) -> EngineDied | None:
+        return EngineDied() if self._client is None or self._client.errored else None
 
     async def add(self, version: Version) -> None:
         request = LoRARequest(
@@ -83,7 +98,9 @@ class VllmEngine:
         try:
             await self._client.add_lora(request)
         except Exception as error:
-            raise ApiError(f"the engine refused adapter {version.reference}: {error}") from error
+            raise self.trouble or ApiError(
+                f"the engine refused adapter {version.reference}: {error}"
+            ) from error
         self._models.lora_requests[request.lora_name] = request
 
     async def remove(self, version: Version) -> None:
@@ -113,10 +130,40 @@ class VllmEngine:
         except ValidationError as error:
             raise ApiError(f"The request is not valid: {first_error(error)}.", param=_field(error)) from None
         except Exception as error:
-            raise _api_error(create_error_response(error)) from error
+            raise self._api_error(create_error_response(error)) from error
         if isinstance(answer, ErrorResponse):
-            raise _api_error(answer)
-        return answer if isinstance(answer, AsyncGenerator) else answer.model_dump(mode="json")
+            raise self._api_error(answer)
+        return self._events(answer) if isinstance(answer, AsyncGenerator) else answer.model_dump(mode="json")
+
+    async def _events(self, events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+        """The same events; the one in which vLLM says an error is raised."""
+        async with aclosing(events):
+            async for event in events:
+                if event.startswith('data: {"error"'):
+                    raise self._api_error(ErrorResponse.model_validate_json(event.removeprefix("data: ")))
+                yield event
+
+    def _api_error(self, answer: ErrorResponse) -> ApiError:
+        """vLLM's error with this server's stable codes: vLLM's own `code` is the HTTP status again."""
+        error = answer.error
+        ours = error.code < HTTPStatus.INTERNAL_SERVER_ERROR
+        if not ours and (trouble := self.trouble):
+            return trouble
+        return ApiError(
+            error.message,
+            status=error.code,
+            code="invalid_request" if ours else "engine_error",
+            param=error.param,
+            type="invalid_request_error" if ours else "server_error",
+        )
+
+
+def _client(settings: Settings) -> tuple[Namespace, Any]:
+    """vLLM's arguments, and its AsyncLLM once the engine's process is ready."""
+    _set_environment()
+    args = _arguments(settings)
+    config = AsyncEngineArgs.from_cli_args(args).create_engine_config(UsageContext.OPENAI_API_SERVER)
+    return args, AsyncLLM.from_vllm_config(config, disable_log_stats=args.disable_log_stats)
 
 
 def _ranked(named: dict[int, Any]) -> list[tuple[int, float]]:
@@ -130,22 +177,12 @@ def _field(error: ValidationError) -> str | None:
     return str(where[0]) if where else None
 
 
-def _api_error(answer: ErrorResponse) -> ApiError:
-    """vLLM's error with this server's stable codes: vLLM's own `code` is the HTTP status again."""
-    error = answer.error
-    ours = error.code < HTTPStatus.INTERNAL_SERVER_ERROR
-    return ApiError(
-        error.message,
-        status=error.code,
-        code="invalid_request" if ours else "engine_error",
-        param=error.param,
-        type="invalid_request_error" if ours else "server_error",
-    )
-
-
 def _set_environment() -> None:
     """What vLLM reads from the environment and hands down to its engine process."""
     os.environ |= {"VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", plugin.SERVER: str(os.getpid())}
+    # An engine that starts again would otherwise be a fork of a process with threads, clients' connections
+    # and a database open.
+    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
     if current_platform.is_cpu():
         # The model runs in the engine's process, not in a worker of its own: one process less to start
         # (20 s on 2 cores) and no copying between the two at every step. vLLM prefers a worker because

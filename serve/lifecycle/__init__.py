@@ -1,6 +1,7 @@
 """Which versions are in the engine, and who is using them: `writer.py` is the only one to change that.
 
-stored -> verifying -> loading -> ready -> draining -> stored, or failed with a reason and left alone a while.
+stored -> verifying -> loading -> probing -> ready -> draining -> stored, or failed with a reason, and left
+alone for a while.
 """
 
 from serve.lifecycle.admission import Bounds

@@ -16,6 +16,7 @@ class State(StrEnum):
     STORED = "stored"
     VERIFYING = "verifying"
     LOADING = "loading"
+    PROBING = "probing"
     READY = "ready"
     DRAINING = "draining"
     FAILED = "failed"
@@ -79,6 +80,7 @@ class Entry:
         """It is ready. Those who waited get their lease here, in the step that makes it so: nothing can take
         it out again between its arrival and their waking up."""
         self.state, self.place = State.READY, None
+        self.failures, self.retry_at, self.reason = 0, 0, None
         self.admission.open()
 
     def drain(self, now: int) -> None:
@@ -87,6 +89,13 @@ class Entry:
         self.admission.close()
         if self.admission.waiting and self.place is None:
             self.place = now
+
+    def lost(self, now: int) -> None:
+        """The engine died with it."""
+        if self.state in (State.READY, State.DRAINING):
+            self.drain(now)
+            self.state = State.STORED
+        self.held = False
 
     def fail(self, reason: str, backoff: Backoff) -> None:
         """Leave it alone for a while, twice as long as the last time."""

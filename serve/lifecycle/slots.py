@@ -43,12 +43,10 @@ class Slots:
         return len(self.held) < self._engine.slots
 
     async def put_in(self, entry: Entry) -> None:
-        """Into a free slot, and ready; what the engine raises otherwise."""
+        """Into a free slot; what the engine raises otherwise."""
         entry.state = State.LOADING
         await self._engine.add(entry.version)
         entry.held, entry.used = True, next(self._clock)
-        entry.failures, entry.retry_at, entry.reason = 0, 0, None
-        entry.admit()
 
     async def take_out(self, entry: Entry) -> None:
         """A failure is the entry's own misfortune, not that of the one who needs the slot."""

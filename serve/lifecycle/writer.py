@@ -8,18 +8,22 @@ stream wait, and the version that has waited longest comes first.
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 from data.errors import UserError
-from serve.engine.protocol import Engine, served_name
+from serve.engine.protocol import Engine, EngineUnavailable, served_name
 from serve.lifecycle.admission import Admission, Bounds
 from serve.lifecycle.entry import Backoff, Entry, State
 from serve.lifecycle.slots import NoRoom, Slots
 from serve.registry.records import StorageBusy, StorageFull, Version
 
 Observe = Callable[[str, Version, float], None]
-"""Told of each phase that ended ("verify", "make_room", "load"), of which version, and its seconds."""
+"""Told of each phase that ended ("verify", "make_room", "load", "probe"), its version, and its seconds."""
+
+
+async def _unasked(version: Version) -> None:
+    """Every version is let loose."""
 
 
 class Lifecycle:
@@ -32,10 +36,12 @@ class Lifecycle:
         bounds: Bounds = Bounds(),  # noqa: B008  it is immutable
         backoff: Backoff = Backoff(),  # noqa: B008
         observe: Observe = lambda phase, version, seconds: None,
+        agrees: Callable[[Version], Awaitable[None]] = _unasked,
     ) -> None:
         """`make_ready` has a version's files on this machine, whole and in the page cache, or raises why that
-        cannot be; it is called in a thread."""
-        self._make_ready = make_ready
+        cannot be; it is called in a thread. `agrees` raises why a version that is in the engine must not be
+        let loose."""
+        self._make_ready, self._agrees = make_ready, agrees
         self._bounds, self._backoff = bounds, backoff
         self._observe = observe
         self._entries: dict[str, Entry] = {}
@@ -121,6 +127,17 @@ class Lifecycle:
         self._wake()
         await asyncio.shield(entry.left)
 
+    def engine_lost(self) -> list[Version]:
+        """The engine died with all that it held; returns what was ready, the last used first.
+
+        What is on its way in or out hears of it from the engine.
+        """
+        ready = [one for one in self._slots.held if one.state is State.READY]
+        for entry in self._slots.held:
+            entry.lost(next(self._clock))
+        self._wake()
+        return [one.version for one in sorted(ready, key=lambda one: (one.kept, one.used), reverse=True)]
+
     async def close(self) -> None:
         """Stop what is on its way in or out; the engine is about to go."""
         if self._worker:
@@ -202,7 +219,7 @@ class Lifecycle:
         entry.spare = False
         try:
             await self._load(entry)
-        except (StorageBusy, StorageFull, NoRoom) as error:
+        except (StorageBusy, StorageFull, NoRoom, EngineUnavailable) as error:
             # Nothing is wrong with the version: it is tried again when it is asked for again.
             entry.state, entry.reason, entry.place = State.STORED, None, None
             entry.retry_at = time.monotonic() + self._backoff.first
@@ -221,6 +238,18 @@ class Lifecycle:
             await self._slots.make_room(self._news)
         with self._phase("load", entry):
             await self._slots.put_in(entry)
+        with self._phase("probe", entry):
+            await self._probe(entry)
+        entry.admit()
+
+    async def _probe(self, entry: Entry) -> None:
+        """Out again with what does not answer as it was trained to."""
+        entry.state = State.PROBING
+        try:
+            await self._agrees(entry.version)
+        except Exception:
+            await self._slots.remove(entry)
+            raise
 
     @contextmanager
     def _phase(self, name: str, entry: Entry) -> Iterator[None]:

@@ -9,7 +9,9 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 
 from serve.auth import Chatting
+from serve.engine.protocol import Answer, EngineDied
 from serve.errors import ApiError
+from serve.registry.records import Version
 from serve.routes.chat_answer import Label, Stream
 from serve.routes.chat_document import ANSWER, REQUEST
 from serve.routes.chat_request import choose, parse
@@ -32,18 +34,29 @@ async def create(request: Request, key: Chatting, x_session: Session = None) -> 
     state = request.app.state
     body = await parse(request)
     asked, version = await choose(body, state.settings, state.registry, key, x_session)
-    held = AsyncExitStack()
     try:
-        await _unless_gone(request, held.enter_async_context(state.lifecycle.lease(version)))
-        answer = await _unless_gone(request, state.engine.chat(body, version))
-    except BaseException:
-        await held.aclose()
-        raise
+        answer, held = await _begin(request, body, version)
+    except EngineDied:
+        # Nothing was said yet, so nobody can tell a second try from a first; a third might help to kill it.
+        answer, held = await _begin(request, body, version)
     label = Label(asked, version, state.engine.base_name)
     if isinstance(answer, dict):
         await held.aclose()
         return JSONResponse(label.whole(answer), headers=label.headers)
     return Stream(label.events(answer), held, label.headers)
+
+
+async def _begin(
+    request: Request, body: dict[str, Any], version: Version | None
+) -> tuple[Answer, AsyncExitStack]:
+    """The engine's answer, and what holds its version in the engine until it is closed."""
+    state, held = request.app.state, AsyncExitStack()
+    try:
+        await _unless_gone(request, held.enter_async_context(state.lifecycle.lease(version)))
+        return await _unless_gone(request, state.engine.chat(body, version)), held
+    except BaseException:
+        await held.aclose()
+        raise
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

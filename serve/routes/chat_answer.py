@@ -1,6 +1,7 @@
 """What leaves the server for a chat: the engine's answer, saying what was asked for and what served it."""
 
 import json
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -8,8 +9,14 @@ from typing import Any
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from data.errors import UserError
+from serve import errors
 from serve.engine.protocol import served_name
 from serve.registry.records import Version
+
+DONE = "data: [DONE]\n\n"
+
+log = logging.getLogger(__name__)
 
 
 class Label:
@@ -41,6 +48,28 @@ class Label:
             yield event.replace(self._engines, self._ours, 1)
 
 
+async def ended(events: AsyncIterator[str]) -> AsyncGenerator[str, None]:
+    """The same events, with an end in any case: what goes wrong is the last one before [DONE].
+
+    OpenAI's clients raise an APIError with its message and code, where a bare end would look like a short
+    answer.
+    """
+    event = ""
+    try:
+        async for event in events:
+            yield event
+        if event == DONE:
+            return
+        raise RuntimeError("the engine ended a stream without [DONE]")
+    except UserError as error:
+        body = errors.known(error).body()
+    except Exception:
+        log.exception("a stream failed")
+        body = errors.INTERNAL.body()
+    yield f"data: {json.dumps(body)}\n\n"
+    yield DONE
+
+
 class Stream(StreamingResponse):
     """Server-sent events that give the lease back however they end, even if they never began."""
 
@@ -48,7 +77,7 @@ class Stream(StreamingResponse):
         self, events: AsyncGenerator[str, None], held: AsyncExitStack, headers: dict[str, str]
     ) -> None:
         super().__init__(
-            events, media_type="text/event-stream", headers={"cache-control": "no-store", **headers}
+            ended(events), media_type="text/event-stream", headers={"cache-control": "no-store", **headers}
         )
         self._events = events
         self._held = held

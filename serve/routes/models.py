@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from serve.auth import Chatting
-from serve.errors import ApiError
 from serve.registry.rollout import Route
 from serve.routes.parameters import DIGEST, example
 
@@ -65,15 +64,10 @@ class ModelList(BaseModel):
 
 @router.get("/health")
 async def health(request: Request) -> Health:
-    """200 while the engine answers; 503 once it has died."""
+    """200 while the engine answers; 503 while it starts again after its death, or once it is given up."""
     state = request.app.state
-    if not state.engine.healthy:
-        raise ApiError(
-            "The engine has stopped; start the server again.",
-            status=503,
-            code="engine_dead",
-            type="server_error",
-        )
+    if trouble := state.engine.trouble:
+        raise trouble
     base = state.settings.base
     return Health(status="ok", base=base.name, fingerprint=base.fingerprint)
 

@@ -19,7 +19,8 @@ class StrictEngine:
     """
 
     base_name = "base"
-    healthy = True
+    trouble = None
+    identity = "strict 1"
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
@@ -72,6 +73,11 @@ class StrictEngine:
                 raise RuntimeError("it is still there")
             self.require(not self.chatting[name], "a request came in while it was removed")
             del self.filled[name]
+
+    async def likeliest(
+        self, token_ids: list[int], places: list[int], version: Version | None
+    ) -> list[list[tuple[int, float]]]:
+        return [[(0, 0.0)] for _ in places]
 
     async def chat(self, body: dict[str, Any], version: Version | None) -> Answer:
         assert version is not None

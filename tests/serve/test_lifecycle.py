@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from data import digest
+from data.errors import UserError
 from data.manifest import ADAPTER_FILES, adapter_digest
 from serve.engine.protocol import Engine, served_name
 from serve.errors import ApiError
@@ -278,7 +279,7 @@ def test_each_phase_of_a_load_is_told(make: Make) -> None:
 
         engine = StrictEngine(slots=1)
         await ask(engine, Lifecycle(engine, observe=observe), make("a"))
-        assert told == [("verify", "a@1"), ("make_room", "a@1"), ("load", "a@1")]
+        assert told == [(phase, "a@1") for phase in ("verify", "make_room", "load", "probe")]
 
     run(scene())
 
@@ -506,3 +507,38 @@ def test_nothing_is_remembered_of_versions_that_left(make: Make) -> None:
         assert list(lifecycle._entries) == [served_name(make("f"))]
 
     run(scene())
+
+
+def test_a_version_that_disagrees_with_its_probes_leaves_the_engine_and_is_left_alone(make: Make) -> None:
+    async def disagrees(version: Version) -> None:
+        if version.name == "wrong":
+            raise UserError("parity: it says otherwise.")
+
+    async def scene() -> None:
+        engine = StrictEngine(slots=1)
+        lifecycle, wrong, right = Lifecycle(engine, agrees=disagrees), make("wrong"), make("right")
+        with pytest.raises(ApiError, match="parity: it says otherwise"):
+            await ask(engine, lifecycle, wrong)
+        assert lifecycle.state_of(wrong) is State.FAILED
+        assert engine.held == set()
+        await ask(engine, lifecycle, right)
+        assert engine.abuses == []
+
+    asyncio.run(scene())
+
+
+def test_a_dead_engine_holds_nothing(make: Make) -> None:
+    async def scene() -> None:
+        engine = StrictEngine(slots=2)
+        lifecycle, a, b, c = Lifecycle(engine), make("a"), make("b"), make("c")
+        for version in (a, b):
+            await ask(engine, lifecycle, version)
+        engine.filled.clear()
+        assert lifecycle.engine_lost() == [b, a]
+        assert lifecycle.loaded() == []
+        for version in (c, a):
+            await ask(engine, lifecycle, version)
+        assert engine.held == {c.reference, a.reference}
+        assert engine.abuses == []
+
+    asyncio.run(scene())

@@ -23,9 +23,10 @@ from data.manifest import (
     RendererId,
 )
 from serve.app import create_app
-from serve.engine.protocol import Answer, served_name
+from serve.engine.protocol import Answer, EngineUnavailable, served_name
 from serve.errors import ApiError
 from serve.lifecycle import Bounds, Lifecycle
+from serve.probing import Prober
 from serve.registry import base_modules, validate
 from serve.registry.records import Version
 from serve.registry.registry import Registry
@@ -162,7 +163,7 @@ def make_registry(
 class TinyEngine:
     """Obeys the engine's protocol with slots and no model: an answer says who gave it."""
 
-    healthy = True
+    trouble: EngineUnavailable | None = None
     identity = "tiny 1"
 
     def __init__(self, base_name: str, slots: int = 4) -> None:
@@ -240,7 +241,9 @@ def make_server(
     settings = Settings(base=base.manifest, folder=base.folder, max_lora_rank=MAX_RANK, **changes)
     engine = TinyEngine(base.manifest.name)
     registry = make_registry(folder, base, database=database, blobs=blobs)
-    lifecycle = Lifecycle(engine, registry.make_ready, Bounds.of(settings))
+    lifecycle = Lifecycle(
+        engine, registry.make_ready, Bounds.of(settings), agrees=Prober(engine, registry.storage)
+    )
     app = create_app(settings, registry, engine, lifecycle)
     key = registry.storage.keys.create(f"test-{secrets.token_hex(4)}", ["admin"])
     return TinyServer(app, engine, registry, key)

@@ -1,0 +1,163 @@
+"""`kill -9` of vLLM's process under load: each request gets a right answer or a typed error."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from openai import APIError, AsyncOpenAI, InternalServerError
+
+from serve.client.push import push
+from tests.conftest import Server, running
+from tests.e2e import strong
+from tests.finetune import tiny_awq
+
+pytestmark = pytest.mark.e2e
+
+TOKENS = 150
+READY_SECONDS = 300
+"""A loaded machine of 2 cores needs a multiple of the 20 s that an idle one does."""
+
+LEAK_MB = 8
+LEAK_FILES = 5
+"""A restart may cost the server so much on average: an engine's tokenizer is 40 MB, its sockets 15 files."""
+
+
+@pytest.fixture(scope="module")
+def tiny(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of its own, on a random base whose engine starts quickly, with one adapter."""
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_awq.make_base(folder / "tiny-awq", base)
+    with running(folder / "home", folder / "tiny-awq", "--max-loras", "2") as server:
+        strong.make(folder / "other", server, seed=1)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ENXERTO_API_KEY", server.key)
+            push(folder / "other", "other", ["default"], server.url)
+        yield server
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])])
+def test_killed_under_load_it_comes_back(tiny: Server, kills: int) -> None:
+    asyncio.run(_kill(tiny, kills))
+
+
+async def _kill(server: Server, kills: int) -> None:
+    process = psutil.Process(server.process)
+    models = [server.base.name, "other"]
+    async with _client(server) as client:
+        right = {model: await _whole(client, model) for model in models}
+    assert right[models[0]] != right["other"], "the adapter is too weak to tell apart"
+    files, memory, took, broken = [], [], [], 0
+    for _ in range(kills):
+        async with _client(server) as client:
+            begun = asyncio.Event()
+            requests = {
+                asyncio.create_task(_stream(client, model, begun) if stream else _whole(client, model)): model
+                for model in models
+                for stream in (True, True, False, False)
+            }
+            await begun.wait()
+            os.kill(_engine(process).pid, signal.SIGKILL)
+            killed = time.monotonic()
+            trouble = await _until_ready(server)
+            took.append(time.monotonic() - killed)
+            assert trouble == {"engine_restarting"}, "and no other way of not being ready"
+            for request, model in requests.items():
+                said, error = await request
+                if error is None:
+                    assert said == right[model][0]
+                    continue
+                broken += 1
+                assert said, "what had no token is asked once more"
+                assert right[model][0].startswith(said)
+                assert error.code == "engine_died"
+            assert {model: await _whole(client, model) for model in models} == right
+        assert await _loaded(server) == ["ready"]
+        _engine(process)  # one, and no zombie beside it
+        await asyncio.sleep(1)  # for the connections to be closed on that side, too
+        files.append(process.num_fds())
+        memory.append(process.memory_info().rss / 1e6)
+    assert broken >= kills, "the engine was killed when nothing was under way"
+    print(
+        f"\n{kills} kills: ready again in {min(took):.0f} to {max(took):.0f} s; {broken} streams ended early"
+    )
+    print(f"server: {memory[0]:.0f} MB, then {memory[-1]:.0f}; {files[0]} open files, then {files[-1]}")
+    assert memory[-1] - memory[0] < LEAK_MB * (kills - 1)
+    assert files[-1] - files[0] < LEAK_FILES * (kills - 1)
+
+
+Said = tuple[str, APIError | None]
+
+
+def _client(server: Server) -> AsyncOpenAI:
+    return AsyncOpenAI(base_url=f"{server.url}/v1", api_key=server.key, timeout=READY_SECONDS, max_retries=0)
+
+
+async def _whole(client: AsyncOpenAI, model: str) -> Said:
+    answer = await client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": "Hello"}], max_tokens=TOKENS, temperature=0
+    )
+    return answer.choices[0].message.content or "", None
+
+
+async def _stream(client: AsyncOpenAI, model: str, begun: asyncio.Event) -> Said:
+    """What came, and the error that ended it; a bare end fails."""
+    said, finished = "", None
+    try:
+        events = await client.chat.completions.create(
+            model=model,
+            messages=[{"role": "user", "content": "Hello"}],
+            max_tokens=TOKENS,
+            temperature=0,
+            stream=True,
+        )
+        async for event in events:
+            said += event.choices[0].delta.content or ""
+            finished = finished or event.choices[0].finish_reason
+            if len(said) > 20:
+                begun.set()
+    except InternalServerError:
+        raise
+    except APIError as error:
+        return said, error
+    assert finished, f"a bare end after {said!r}"
+    return said, None
+
+
+async def _until_ready(server: Server) -> set[str]:
+    """Wait for health; returns the codes with which it refused before."""
+    codes: set[str] = set()
+    end = time.monotonic() + READY_SECONDS
+    async with httpx.AsyncClient() as http:
+        while time.monotonic() < end:
+            answer = await http.get(f"{server.url}/health", timeout=10)
+            if answer.status_code == 200 and codes:
+                return codes
+            if answer.status_code != 200:
+                codes.add(answer.json()["error"]["code"])
+            await asyncio.sleep(0.05)
+    pytest.fail(f"not ready again; health said {codes}; the log ends:\n{server.log.read_text()[-4000:]}")
+
+
+async def _loaded(server: Server) -> list[str]:
+    async with httpx.AsyncClient(headers=server.headers) as http:
+        cards = (await http.get(f"{server.url}/v1/models", timeout=10)).json()["data"]
+    return [card["state"] for card in cards if "parent" in card]
+
+
+def _engine(server: psutil.Process) -> psutil.Process:
+    """vLLM's process under the server; there is exactly one, and nothing dead beside it."""
+    engines = []
+    for child in server.children():
+        with suppress(psutil.NoSuchProcess):
+            assert child.status() != psutil.STATUS_ZOMBIE
+            if "resource_tracker" not in " ".join(child.cmdline()):
+                engines.append(child)
+    [engine] = engines
+    return engine
