@@ -11,13 +11,16 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from data.errors import UserError
-from serve import errors
+from serve import errors, tracing
 from serve.engine.protocol import Engine
 from serve.lifecycle import Lifecycle
 from serve.limits import BodyLimit
+from serve.metrics import Metrics
 from serve.registry.registry import Registry
-from serve.routes import adapters, aliases, chat, document, keys, models, upkeep, uploads
+from serve.request_ids import RequestIds
+from serve.routes import adapters, aliases, chat, document, keys, metrics, models, upkeep, uploads
 from serve.settings import Settings
+from serve.watch import Watch
 
 LOOK_SECONDS = 0.5
 """How often the server looks at what others of its registry changed, so that no request has to."""
@@ -56,9 +59,12 @@ def create_app(settings: Settings, registry: Registry, engine: Engine, lifecycle
     app.state.registry = registry
     app.state.engine = engine
     app.state.lifecycle = lifecycle
-    for resource in (chat, models, adapters, aliases, uploads, keys, upkeep, document):
+    app.state.watch = watch = Watch(Metrics(settings.measured_versions), tracing.start())
+    lifecycle.on_phase = watch.load_phase
+    for resource in (chat, models, adapters, aliases, uploads, keys, upkeep, metrics, document):
         app.include_router(resource.router)
     app.add_middleware(BodyLimit, limit=settings.body_limit, stall=settings.stall_seconds)
+    app.add_middleware(RequestIds, metrics=watch.metrics)
     errors.install(app)
     return app
 
@@ -73,6 +79,8 @@ async def _watched(app: FastAPI) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        if traces := app.state.watch.traces:
+            await asyncio.to_thread(traces.close)
 
 
 async def _watch(app: FastAPI) -> None:

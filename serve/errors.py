@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from data.errors import UserError, shown
+from serve import request_ids
 from serve.registry.records import (
     AliasMoved,
     DamagedBlob,
@@ -86,17 +87,22 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
+def known(error: UserError) -> ApiError:
+    """Any UserError with the status and code of its HTTP answer."""
+    if isinstance(error, ApiError):
+        return error
+    status, code = next(entry for kind, entry in _ANSWERS.items() if isinstance(error, kind))
+    return ApiError(
+        str(error), status, code, type="server_error" if status >= 500 else "invalid_request_error"
+    )
+
+
 def answer(error: UserError, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Any UserError as an HTTP answer."""
-    if isinstance(error, ApiError):
-        known = error
-    else:
-        status, code = next(entry for kind, entry in _ANSWERS.items() if isinstance(error, kind))
-        kind = "server_error" if status >= 500 else "invalid_request_error"
-        known = ApiError(str(error), status, code, type=kind)
-    retry = {"retry-after": str(RETRY_SECONDS)} if known.status in (429, 503) else {}
-    own = {**retry, **(known.headers or {}), **(headers or {})}
-    return JSONResponse(known.body(), known.status, headers=own)
+    told = known(error)
+    retry = {"retry-after": str(RETRY_SECONDS)} if told.status in (429, 503) else {}
+    own = {**retry, **(told.headers or {}), **(headers or {})}
+    return JSONResponse(told.body(), told.status, headers=own)
 
 
 async def _user_error(_: Request, error: Exception) -> JSONResponse:
@@ -140,5 +146,7 @@ async def _gone(_: Request, __: Exception) -> JSONResponse:
 
 async def _unexpected(_: Request, __: Exception) -> JSONResponse:
     # Starlette raises the exception again once this is sent, and the HTTP server logs its traceback.
+    # This answer passes by the middleware that gives all others their request's id.
     message = "The server failed on this request; its log says why."
-    return answer(ApiError(message, status=500, code="internal_error", type="server_error"))
+    failed = ApiError(message, status=500, code="internal_error", type="server_error")
+    return answer(failed, {request_ids.HEADER: request_ids.current.get()})

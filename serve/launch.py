@@ -92,7 +92,9 @@ async def _serve(
     from serve.heads import BoundedHttp
     from serve.lifecycle import Lifecycle
     from serve.registry.registry import Registry
+    from serve.request_ids import log_to_standard_error
 
+    log_to_standard_error()
     engine = VllmEngine(settings)
     registry = Registry(storage, settings.base, settings.max_lora_rank)
     lifecycle = Lifecycle(engine, registry.make_ready)

@@ -7,8 +7,9 @@ holds one. At most one version is on its way in or out at a time, since a load m
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -47,6 +48,8 @@ class Lifecycle:
         """`make_ready` has a version's files on this machine and whole, or raises why that cannot be."""
         self._engine = engine
         self._make_ready = make_ready
+        self.on_phase: Callable[[Version, str, float, bool], None] = lambda *_: None
+        """Told of each phase of a load (verify, make_room, engine_load): its seconds, whether it failed."""
         self._adapters: dict[str, _Adapter] = {}
         self._one_at_a_time = asyncio.Lock()
         self._clock = itertools.count(1)
@@ -154,11 +157,23 @@ class Lifecycle:
 
     async def _load(self, adapter: _Adapter) -> None:
         adapter.state = State.VERIFYING
-        await asyncio.to_thread(self._make_ready, adapter.version)
-        await self._make_room()
+        with self._phase(adapter, "verify"):
+            await asyncio.to_thread(self._make_ready, adapter.version)
+        with self._phase(adapter, "make_room"):
+            await self._make_room()
         adapter.state = State.LOADING
-        await self._engine.add(adapter.version)
+        with self._phase(adapter, "engine_load"):
+            await self._engine.add(adapter.version)
         adapter.state = State.READY
+
+    @contextmanager
+    def _phase(self, adapter: _Adapter, name: str) -> Iterator[None]:
+        began, failed = time.perf_counter(), True
+        try:
+            yield
+            failed = False
+        finally:
+            self.on_phase(adapter.version, name, time.perf_counter() - began, failed)
 
     async def _make_room(self) -> None:
         """Free a slot where all are taken: the one idle for longest, else the least recently lent one.

@@ -35,6 +35,8 @@ class Settings:
     """Bytes of a chat request at most."""
     stall_seconds: float = 20
     """How long a file on its way may stand still."""
+    measured_versions: int = 100
+    """Versions with metrics of their own at a time, of some 90 series each."""
 
     @property
     def url(self) -> str:

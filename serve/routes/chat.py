@@ -13,6 +13,7 @@ from serve.errors import ApiError
 from serve.routes.chat_answer import Label, Stream
 from serve.routes.chat_document import ANSWER, REQUEST
 from serve.routes.chat_request import choose, parse
+from serve.watch import WatchedChat
 
 T = TypeVar("T")
 
@@ -23,21 +24,31 @@ router = APIRouter(tags=["chat"])
 async def create(request: Request, key: Chatting) -> Response:
     """Answer a chat by the base or by an adapter, whole or as server-sent events."""
     state = request.app.state
-    body = await parse(request)
-    asked, version = await choose(body, state.settings, state.registry, key)
+    seen = WatchedChat(state.watch, request, key.name)
     held = AsyncExitStack()
+    held.callback(seen.close)
     try:
+        body = await parse(request)
+        seen.asks(body)
+        asked, version = await choose(body, state.settings, state.registry, key)
+        seen.serves(version)
         if version:
             await _unless_gone(request, held.enter_async_context(state.lifecycle.lease(version)))
+        seen.lent()
         answer = await _unless_gone(request, state.engine.chat(body, version))
-    except BaseException:
+    except BaseException as error:
+        seen.failed(error)
         await held.aclose()
         raise
     label = Label(asked, version, state.engine.base_name)
     if isinstance(answer, dict):
+        seen.answered(answer)
         await held.aclose()
         return JSONResponse(label.whole(answer), headers=label.headers)
-    return Stream(label.events(answer), held, label.headers)
+    events = seen.events(answer)
+    # Before the lease is given back: the engine must have stopped by then.
+    held.push_async_callback(events.aclose)
+    return Stream(label.events(events), held, label.headers)
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
