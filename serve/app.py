@@ -12,14 +12,17 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from data.errors import UserError
-from serve import auth, errors
+from serve import auth, errors, tracing
 from serve.engine.protocol import Engine
 from serve.lifecycle import Lifecycle
 from serve.limits import BodyLimit
+from serve.metrics import Metrics
 from serve.preload import held_before
 from serve.registry.registry import Registry
-from serve.routes import adapters, aliases, chat, document, keys, models, upkeep, uploads
+from serve.request_ids import RequestIds
+from serve.routes import adapters, aliases, chat, document, keys, metrics, models, upkeep, uploads
 from serve.settings import Settings
+from serve.watch import Watch
 
 LOOK_SECONDS = 0.5
 """How often the server looks at what others of its registry changed, so that no request has to."""
@@ -58,9 +61,12 @@ def create_app(settings: Settings, registry: Registry, engine: Engine, lifecycle
     app.state.registry = registry
     app.state.engine = engine
     app.state.lifecycle = lifecycle
-    for resource in (chat, models, adapters, aliases, uploads, keys, upkeep, document):
+    app.state.watch = watch = Watch(Metrics(settings.measured_versions), tracing.start())
+    lifecycle.observe = watch.load_phase
+    for resource in (chat, models, adapters, aliases, uploads, keys, upkeep, metrics, document):
         app.include_router(resource.router)
     app.add_middleware(BodyLimit, limit=settings.body_limit, stall=settings.stall_seconds)
+    app.add_middleware(RequestIds, metrics=watch.metrics)
     errors.install(app)
     app.add_exception_handler(RequestValidationError, auth.first(errors.malformed))
     return app
@@ -76,6 +82,8 @@ async def _watched(app: FastAPI) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        if traces := app.state.watch.traces:
+            await asyncio.to_thread(traces.close)
 
 
 async def _watch(app: FastAPI) -> None:

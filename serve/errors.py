@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from data.errors import UserError, shown
+from serve import request_ids
 from serve.registry.records import (
     AliasMoved,
     DamagedBlob,
@@ -155,4 +156,5 @@ async def _gone(_: Request, __: Exception) -> JSONResponse:
 
 async def _unexpected(_: Request, __: Exception) -> JSONResponse:
     # Starlette raises the exception again once this is sent, and the HTTP server logs its traceback.
-    return answer(INTERNAL)
+    # This answer passes by the middleware that gives all others their request's id.
+    return answer(INTERNAL, {request_ids.HEADER: request_ids.current.get()})

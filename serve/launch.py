@@ -104,7 +104,9 @@ async def _serve(
     from serve.heads import BoundedHttp
     from serve.lifecycle import Bounds, Lifecycle
     from serve.probing import Prober
+    from serve.request_ids import log_to_standard_error
 
+    log_to_standard_error()
     engine = Supervisor(lambda: VllmEngine(settings))
     lifecycle = engine.adapters = Lifecycle(
         engine, registry.make_ready, Bounds.of(settings), agrees=Prober(engine, registry.storage)

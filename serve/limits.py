@@ -49,11 +49,11 @@ class BodyLimit:
                 async with asyncio.timeout_at(due):
                     message = await receive()
             except TimeoutError:
-                raise _Refused(_too_slow(taken, self._stall)) from None
+                raise Refused(_too_slow(taken, self._stall)) from None
             taken += len(message.get("body", b""))
             coming = message.get("more_body", False)
             if taken > limit:
-                raise _Refused(_too_large(limit))
+                raise Refused(_too_large(limit))
             return message
 
         async def watched(message: Message) -> None:
@@ -63,7 +63,7 @@ class BodyLimit:
 
         try:
             await self._app(scope, bounded, watched)
-        except _Refused as refused:
+        except Refused as refused:
             if started:
                 raise
             await answer(refused.error)(scope, receive, send)
@@ -85,7 +85,7 @@ def _too_slow(taken: int, stall: float) -> ApiError:
     )
 
 
-class _Refused(BaseException):
+class Refused(BaseException):
     """No Exception, which FastAPI would take for a body that is not JSON."""
 
     def __init__(self, error: ApiError) -> None:

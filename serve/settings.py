@@ -42,6 +42,8 @@ class Settings:
     queue_seconds: float = 60
     """Of each version of an adapter, and of the base: requests answered at a time, requests that wait for
     that or for a slot, and for how long they do at most."""
+    measured_versions: int = 100
+    """Versions with metrics of their own at a time, of some 90 series each."""
 
     @property
     def url(self) -> str:

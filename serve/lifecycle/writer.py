@@ -18,8 +18,8 @@ from serve.lifecycle.entry import Backoff, Entry, State
 from serve.lifecycle.slots import NoRoom, Slots
 from serve.registry.records import StorageBusy, StorageFull, Version
 
-Observe = Callable[[str, Version, float], None]
-"""Told of each phase that ended ("verify", "make_room", "load", "probe"), its version, and its seconds."""
+Observe = Callable[[str, Version, float, bool], None]
+"""Told of each phase that ended (verify, make_room, load, probe), with its seconds, and whether it failed."""
 
 
 async def _unasked(version: Version) -> None:
@@ -35,7 +35,7 @@ class Lifecycle:
         make_ready: Callable[[Version], None] = lambda version: None,
         bounds: Bounds = Bounds(),  # noqa: B008  it is immutable
         backoff: Backoff = Backoff(),  # noqa: B008
-        observe: Observe = lambda phase, version, seconds: None,
+        observe: Observe = lambda phase, version, seconds, failed: None,
         agrees: Callable[[Version], Awaitable[None]] = _unasked,
     ) -> None:
         """`make_ready` has a version's files on this machine, whole and in the page cache, or raises why that
@@ -43,7 +43,7 @@ class Lifecycle:
         let loose."""
         self._make_ready, self._agrees = make_ready, agrees
         self._bounds, self._backoff = bounds, backoff
-        self._observe = observe
+        self.observe = observe
         self._entries: dict[str, Entry] = {}
         self._clock = itertools.count(1)
         self._slots = Slots(engine, self._entries, self._clock, backoff)
@@ -253,8 +253,9 @@ class Lifecycle:
 
     @contextmanager
     def _phase(self, name: str, entry: Entry) -> Iterator[None]:
-        began = time.monotonic()
+        began, failed = time.monotonic(), True
         try:
             yield
+            failed = False
         finally:
-            self._observe(name, entry.version, time.monotonic() - began)
+            self.observe(name, entry.version, time.monotonic() - began, failed)

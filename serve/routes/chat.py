@@ -15,6 +15,7 @@ from serve.registry.records import Version
 from serve.routes.chat_answer import Label, Stream
 from serve.routes.chat_document import ANSWER, REQUEST
 from serve.routes.chat_request import choose, parse
+from serve.watch import WatchedChat
 
 T = TypeVar("T")
 
@@ -32,31 +33,48 @@ router = APIRouter(tags=["chat"])
 async def create(request: Request, key: Chatting, x_session: Session = None) -> Response:
     """Answer a chat by the base or by an adapter, whole or as server-sent events."""
     state = request.app.state
-    body = await parse(request)
-    asked, version = await choose(body, state.settings, state.registry, key, x_session)
+    seen = WatchedChat(state.watch, request, key.name)
+    held = AsyncExitStack()
+    held.callback(seen.close)
     try:
-        answer, held = await _begin(request, body, version)
-    except EngineDied:
-        # Nothing was said yet, so nobody can tell a second try from a first; a third might help to kill it.
-        answer, held = await _begin(request, body, version)
+        body = await parse(request)
+        seen.asks(body)
+        asked, version = await choose(body, state.settings, state.registry, key, x_session)
+        seen.serves(version)
+        try:
+            answer = await _begin(request, body, version, held, seen)
+        except EngineDied:
+            # Nothing was said yet, so nobody can tell a second try from a first. A third might kill it again.
+            answer = await _begin(request, body, version, held, seen)
+    except BaseException as error:
+        seen.failed(error)
+        await held.aclose()
+        raise
     label = Label(asked, version, state.engine.base_name)
     if isinstance(answer, dict):
+        seen.answered(answer)
         await held.aclose()
         return JSONResponse(label.whole(answer), headers=label.headers)
-    return Stream(label.events(answer), held, label.headers)
+    events = seen.events(answer)
+    # Before the lease is given back: the engine must have stopped by then.
+    held.push_async_callback(events.aclose)
+    return Stream(label.events(events), held, label.headers)
 
 
 async def _begin(
-    request: Request, body: dict[str, Any], version: Version | None
-) -> tuple[Answer, AsyncExitStack]:
-    """The engine's answer, and what holds its version in the engine until it is closed."""
-    state, held = request.app.state, AsyncExitStack()
+    request: Request, body: dict[str, Any], version: Version | None, held: AsyncExitStack, seen: WatchedChat
+) -> Answer:
+    """The engine's answer; what holds its version in the engine is put on `held`."""
+    state, lease = request.app.state, AsyncExitStack()
     try:
-        await _unless_gone(request, held.enter_async_context(state.lifecycle.lease(version)))
-        return await _unless_gone(request, state.engine.chat(body, version)), held
+        await _unless_gone(request, lease.enter_async_context(state.lifecycle.lease(version)))
+        seen.lent()
+        answer: Answer = await _unless_gone(request, state.engine.chat(body, version))
     except BaseException:
-        await held.aclose()
+        await lease.aclose()
         raise
+    held.push_async_callback(lease.aclose)
+    return answer
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

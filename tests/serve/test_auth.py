@@ -20,6 +20,7 @@ OPEN = {("GET", "/health")}
 
 NEEDED = {
     ("GET", "/openapi.json"): "chat",
+    ("GET", "/metrics"): "chat",
     ("GET", "/v1/models"): "chat",
     ("POST", "/v1/chat/completions"): "chat",
     ("GET", "/v1/adapters"): "push",

@@ -273,7 +273,7 @@ def test_each_phase_of_a_load_is_told(make: Make) -> None:
     async def scene() -> None:
         told: list[tuple[str, str]] = []
 
-        def observe(phase: str, version: Version, seconds: float) -> None:
+        def observe(phase: str, version: Version, seconds: float, failed: bool) -> None:
             assert 0 <= seconds < 10
             told.append((phase, version.reference))
 
