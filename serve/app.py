@@ -15,6 +15,7 @@ from serve import errors
 from serve.engine.protocol import Engine
 from serve.lifecycle import Lifecycle
 from serve.limits import BodyLimit
+from serve.origins import allow_origins
 from serve.registry.registry import Registry
 from serve.routes import adapters, aliases, chat, document, keys, models, upkeep, uploads
 from serve.settings import Settings
@@ -59,6 +60,8 @@ def create_app(settings: Settings, registry: Registry, engine: Engine, lifecycle
     for resource in (chat, models, adapters, aliases, uploads, keys, upkeep, document):
         app.include_router(resource.router)
     app.add_middleware(BodyLimit, limit=settings.body_limit, stall=settings.stall_seconds)
+    if settings.cors_origins:
+        allow_origins(app, settings.cors_origins)
     errors.install(app)
     return app
 

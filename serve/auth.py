@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request, Response, Security
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from serve.errors import ApiError
@@ -17,16 +18,7 @@ def _needs(scope: Scope) -> Callable[..., Awaitable[Key]]:
     async def key(
         request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
     ) -> Key:
-        if given is None:
-            raise _unauthorised("The request has no API key; send one as `Authorization: Bearer enx_...`.")
-        find: Callable[[str], Key | None] = request.app.state.registry.key
-        found = await asyncio.to_thread(find, given.credentials)
-        if found is None:
-            raise _unauthorised("This API key is not known here; `serve keys ls` lists those that are.")
-        if found.lapsed:
-            raise _unauthorised(
-                f"The API key {found.name!r} {found.lapsed}; make a new one with `serve keys create`."
-            )
+        found = await _known(request, given)
         if not found.may(scope):
             raise ApiError(
                 f"The API key {found.name!r} has the scopes {', '.join(found.scopes)}, and this needs "
@@ -39,6 +31,33 @@ def _needs(scope: Scope) -> Callable[..., Awaitable[Key]]:
         return found
 
     return key
+
+
+async def _known(request: Request, given: HTTPAuthorizationCredentials | None) -> Key:
+    if given is None:
+        raise _unauthorised("The request has no API key; send one as `Authorization: Bearer enx_...`.")
+    find: Callable[[str], Key | None] = request.app.state.registry.key
+    found = await asyncio.to_thread(find, given.credentials)
+    if found is None:
+        raise _unauthorised("This API key is not known here; `serve keys ls` lists those that are.")
+    if found.lapsed:
+        raise _unauthorised(
+            f"The API key {found.name!r} {found.lapsed}; make a new one with `serve keys create`."
+        )
+    return found
+
+
+class KeyFirst(APIRoute):
+    """A route that reads no body from those without a key, where FastAPI would parse it before it asks."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        handler = super().get_route_handler()
+
+        async def keyed(request: Request) -> Response:
+            await _known(request, await _bearer(request))
+            return await handler(request)
+
+        return keyed
 
 
 Chatting = Annotated[Key, Depends(_needs("chat"))]

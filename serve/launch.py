@@ -38,6 +38,8 @@ def up(
     registry: Path | None = None,
     database: str | None = None,
     blobs: str | None = None,
+    request_seconds: float = Settings.request_seconds,
+    cors_origins: tuple[str, ...] = (),
 ) -> None:
     """Serve `base` (a built base's name, or a folder with a base.json) until Ctrl-C or SIGTERM."""
     if max_lora_rank not in LORA_RANKS:
@@ -56,6 +58,8 @@ def up(
         max_lora_rank=max_lora_rank,
         max_model_len=max_model_len,
         tool_strict_level=tool_strict_level,
+        request_seconds=request_seconds,
+        cors_origins=cors_origins,
     )
     with _listener(host, port) as listener:
         from serve.registry.storage import Storage  # SQLAlchemy, and only once the arguments are right

@@ -35,6 +35,10 @@ class Settings:
     """Bytes of a chat request at most."""
     stall_seconds: float = 20
     """How long a file on its way may stand still."""
+    request_seconds: float = 600
+    """How long a chat may take, as long as OpenAI's clients wait."""
+    cors_origins: tuple[str, ...] = ()
+    """Web pages of these origins may call this server from a browser."""
 
     @property
     def url(self) -> str:

@@ -27,6 +27,7 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 from data.manifest import first_error
 from serve.engine import plugin
 from serve.engine.protocol import Answer, served_name
+from serve.engine.vllm_terms import in_vllms_terms
 from serve.errors import ApiError
 from serve.registry.records import Version
 from serve.settings import Settings
@@ -37,6 +38,9 @@ LORA_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", 
 KV_CACHE_GIB_ON_CPU = 1
 SEQUENCES_ON_CPU = 16
 """Answered at a time; more of them share the same arithmetic and only wait for each other."""
+
+PROMPT_PARAMS = ("input_text", "input_tokens")
+"""What vLLM calls a prompt that is longer than the context."""
 
 
 class VllmEngine:
@@ -87,6 +91,8 @@ class VllmEngine:
 
     async def chat(self, body: dict[str, Any], version: Version | None) -> Answer:
         name = served_name(version) if version else self.base_name
+        config = self._client.model_config
+        body = in_vllms_terms(body, config.max_model_len, mistral=config.tokenizer_mode == "mistral")
         try:
             request = ChatCompletionRequest.model_validate({**body, "model": name})
             answer = await self._chat.create_chat_completion(request)
@@ -107,6 +113,8 @@ def _field(error: ValidationError) -> str | None:
 def _api_error(answer: ErrorResponse) -> ApiError:
     """vLLM's error with this server's stable codes: vLLM's own `code` is the HTTP status again."""
     error = answer.error
+    if error.param in PROMPT_PARAMS:
+        return ApiError(error.message, code="context_length_exceeded", param="messages")
     ours = error.code < HTTPStatus.INTERNAL_SERVER_ERROR
     return ApiError(
         error.message,

@@ -13,6 +13,7 @@ from serve.errors import ApiError
 from serve.routes.chat_answer import Label, Stream
 from serve.routes.chat_document import ANSWER, REQUEST
 from serve.routes.chat_request import choose, parse
+from serve.routes.deadline import Deadline
 
 T = TypeVar("T")
 
@@ -23,13 +24,15 @@ router = APIRouter(tags=["chat"])
 async def create(request: Request, key: Chatting) -> Response:
     """Answer a chat by the base or by an adapter, whole or as server-sent events."""
     state = request.app.state
+    deadline = Deadline(state.settings.request_seconds)
     body = await parse(request)
     asked, version = await choose(body, state.settings, state.registry, key)
     held = AsyncExitStack()
     try:
-        if version:
-            await _unless_gone(request, held.enter_async_context(state.lifecycle.lease(version)))
-        answer = await _unless_gone(request, state.engine.chat(body, version))
+        async with deadline.kept():
+            if version:
+                await _unless_gone(request, held.enter_async_context(state.lifecycle.lease(version)))
+            answer = await _unless_gone(request, state.engine.chat(body, version))
     except BaseException:
         await held.aclose()
         raise
@@ -37,7 +40,7 @@ async def create(request: Request, key: Chatting) -> Response:
     if isinstance(answer, dict):
         await held.aclose()
         return JSONResponse(label.whole(answer), headers=label.headers)
-    return Stream(label.events(answer), held, label.headers)
+    return Stream(deadline.events(label.events(answer)), held, label.headers)
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
