@@ -21,6 +21,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 BASE = "smollm2-135m-instruct-awq"
 MAX_LORAS = 2
+MAX_LEN = 2048
 START_SECONDS = 400
 """A loaded machine of 2 cores needs a multiple of the 20 s that an idle one does."""
 
@@ -55,11 +56,9 @@ def server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     home = tmp_path_factory.mktemp("home")
     (home / "bases").mkdir()
     (home / "bases" / BASE).symlink_to(base.resolve())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "serve", "up", "--port", str(port), "--max-loras", str(MAX_LORAS)]
-    command += ["--max-model-len", "2048"]
+    command += ["--max-model-len", str(MAX_LEN)]
     process = subprocess.Popen(command, env=os.environ | {"ENXERTO_HOME": str(home)})
     url, log = f"http://127.0.0.1:{port}", home / "logs" / f"serve-{port}.log"
     try:
@@ -75,6 +74,13 @@ def server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
             assert process.wait(timeout=60) == 0, "the server did not stop cleanly"
         finally:
             process.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

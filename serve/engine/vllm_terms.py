@@ -79,6 +79,6 @@ def _with_short_ids(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 found[call["id"]] = fitting(call["id"], set(found.values()))
             call["id"] = found[call["id"]]
         known |= found
-        if given := message.get("tool_call_id"):
+        if (given := message.get("tool_call_id")) is not None:
             message["tool_call_id"] = known.setdefault(given, fitting(given, set()))
     return messages

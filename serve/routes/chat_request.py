@@ -17,13 +17,16 @@ from serve.routes.fields import IGNORED
 from serve.routes.tools import check_schemas
 from serve.settings import Settings
 
+MAX_VALUES = 2**16
+"""Members of objects and lists, with the commas of texts: a long conversation has some thousands."""
+
 
 async def parse(request: Request) -> dict[str, Any]:
     """The JSON object of the request, with only fields that this server knows, within their bounds."""
     try:
-        body = strict_json.parse(await request.body())
+        body = strict_json.parse(await request.body(), MAX_VALUES)
     except ValueError as error:
-        raise ApiError(f"The request's body is not JSON: {error}.", code="invalid_json") from None
+        raise ApiError(f"The request's body cannot be read as JSON: {error}.", code="invalid_json") from None
     if not isinstance(body, dict):
         raise ApiError(
             f"The request's body is a JSON {type(body).__name__}; send an object.", code="invalid_json"
