@@ -27,6 +27,7 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 from data.manifest import first_error
 from serve.engine import plugin
 from serve.engine.protocol import Answer, served_name
+from serve.engine.shapes import check_shape
 from serve.engine.vllm_terms import in_vllms_terms
 from serve.errors import ApiError
 from serve.registry.records import Version
@@ -95,6 +96,7 @@ class VllmEngine:
         body = in_vllms_terms(body, config.max_model_len, mistral=config.tokenizer_mode == "mistral")
         try:
             request = ChatCompletionRequest.model_validate({**body, "model": name})
+            check_shape(request)
             answer = await self._chat.create_chat_completion(request)
         except ValidationError as error:
             raise ApiError(f"The request is not valid: {first_error(error)}.", param=_field(error)) from None

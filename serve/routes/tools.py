@@ -4,13 +4,13 @@ The engine turns them into grammars, in time that grows with what is bounded her
 request waits meanwhile.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from data.errors import shown
 from data.schemas import schema_problem
 from serve.errors import ApiError
+from serve.routes.patterns import too_large
 
 MAX_DEPTH = 32
 """Objects and lists in each other; OpenAI's own limit is 10 objects."""
@@ -22,16 +22,9 @@ MAX_CHARACTERS = 2**17
 """Of their keys and strings, over all schemas of a request."""
 
 MAX_PATTERNS = 32
-MAX_PATTERN = 256
-"""Characters of a regular expression."""
-
-MAX_REPEATS = 256
-"""The highest number in `{m,n}`: each repetition is unrolled."""
-
 MAX_SCHEMA_INTEGER = 2**53
 """Beyond it, grammars overflow."""
 
-_REPEATS = re.compile(r"\{\s*(\d*)\s*,?\s*(\d*)\s*\}")
 _PATTERN_KEYS = ("pattern", "patternProperties")
 
 
@@ -103,11 +96,8 @@ class _Budget:
             self._patterns += 1
             if self._patterns > MAX_PATTERNS:
                 return f"bring the request to more than {MAX_PATTERNS} patterns"
-            if len(pattern) > MAX_PATTERN:
-                return f"have a pattern of {len(pattern)} characters, where at most {MAX_PATTERN} go"
-            most = max((int(number or 0) for pair in _REPEATS.findall(pattern) for number in pair), default=0)
-            if most > MAX_REPEATS:
-                return f"have a pattern that repeats {most} times, where at most {MAX_REPEATS} go"
+            if problem := too_large(pattern):
+                return f"have a pattern {problem}"
         return None
 
 

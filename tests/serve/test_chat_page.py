@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from serve.registry import strict_json
-from serve.routes import chat_request, fields, tools
+from serve.routes import chat_request, fields, patterns, tools
 from serve.routes.fields import FIELDS, REFUSED
 from serve.settings import Settings
 
@@ -61,8 +61,10 @@ def test_the_other_bounds() -> None:
         f"numbers of {strict_json.MAX_DIGITS} characters",
         f"{tools.MAX_DEPTH} levels",
         f"{tools.MAX_VALUES} values and {tools.MAX_CHARACTERS} characters",
-        f"{tools.MAX_PATTERNS} patterns of {tools.MAX_PATTERN} characters",
-        f"up to {tools.MAX_REPEATS} times",
+        f"{tools.MAX_PATTERNS} patterns of {patterns.MAX_CHARACTERS} characters",
+        f"up to {patterns.MAX_REPEATS} times",
+        f"{patterns.MAX_EXPANDED} characters with their repetitions",
+        f"{patterns.MAX_NESTED} in repetitions of repetitions",
         f"{Settings.request_seconds} s",
         f"`{fields.TOOL_NAME}`",
         f"{fields.MAX_STOP_CHARACTERS} characters each",
