@@ -41,13 +41,14 @@ def _mapped(message: Message, known: dict[str, str]) -> dict[str, str]:
     if isinstance(message, AssistantMessage):
         for call in message.tool_calls:
             if call.id not in found:
-                found[call.id] = _fitting(call.id, set(found.values()))
+                found[call.id] = fitting(call.id, set(found.values()))
     elif isinstance(message, ToolMessage) and message.tool_call_id not in known:
-        found[message.tool_call_id] = _fitting(message.tool_call_id, set())
+        found[message.tool_call_id] = fitting(message.tool_call_id, set())
     return found
 
 
-def _fitting(given: str, taken: set[str]) -> str:
+def fitting(given: str, taken: set[str]) -> str:
+    """An id that fits for a given one, and is none of those taken."""
     candidate, tries = given[-9:], 0
     while not fits(candidate) or candidate in taken:
         candidate = hashlib.sha256(f"{tries} {given}".encode()).hexdigest()[:9]

@@ -17,6 +17,7 @@ from serve.engine.protocol import Engine
 from serve.lifecycle import Lifecycle
 from serve.limits import BodyLimit
 from serve.metrics import Metrics
+from serve.origins import allow_origins
 from serve.preload import held_before
 from serve.registry.registry import Registry
 from serve.request_ids import RequestIds
@@ -67,6 +68,8 @@ def create_app(settings: Settings, registry: Registry, engine: Engine, lifecycle
         app.include_router(resource.router)
     app.add_middleware(BodyLimit, limit=settings.body_limit, stall=settings.stall_seconds)
     app.add_middleware(RequestIds, metrics=watch.metrics)
+    if settings.cors_origins:
+        allow_origins(app, settings.cors_origins)
     errors.install(app)
     app.add_exception_handler(RequestValidationError, auth.first(errors.malformed))
     return app

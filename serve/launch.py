@@ -41,6 +41,8 @@ def up(
     registry: Path | None = None,
     database: str | None = None,
     blobs: str | None = None,
+    request_seconds: float = Settings.request_seconds,
+    cors_origins: tuple[str, ...] = (),
 ) -> None:
     """Serve `base` (a built base's name, or a folder with a base.json) until Ctrl-C or SIGTERM."""
     if max_lora_rank not in LORA_RANKS:
@@ -62,6 +64,8 @@ def up(
         max_inflight=max_inflight,
         max_queue=max_queue,
         preload=tuple(name.strip() for name in preload.split(",") if name.strip()),
+        request_seconds=request_seconds,
+        cors_origins=cors_origins,
     )
     with _listener(host, port) as listener:
         from serve.registry.storage import Storage  # SQLAlchemy, and only once the arguments are right

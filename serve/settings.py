@@ -44,6 +44,10 @@ class Settings:
     that or for a slot, and for how long they do at most."""
     measured_versions: int = 100
     """Versions with metrics of their own at a time, of some 90 series each."""
+    request_seconds: float = 600
+    """How long a chat may take, as long as OpenAI's clients wait."""
+    cors_origins: tuple[str, ...] = ()
+    """Web pages of these origins may call this server from a browser."""
 
     @property
     def url(self) -> str:

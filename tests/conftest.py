@@ -22,6 +22,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 BASE = "smollm2-135m-instruct-awq"
 MAX_LORAS = 2
+MAX_LEN = 2048
 START_SECONDS = 400
 """A loaded machine of 2 cores needs a multiple of the 20 s that an idle one does."""
 
@@ -57,7 +58,7 @@ def server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     home = tmp_path_factory.mktemp("home")
     (home / "bases").mkdir()
     (home / "bases" / BASE).symlink_to(base.resolve())
-    with running(home, base, "--max-loras", str(MAX_LORAS), "--max-model-len", "2048") as server:
+    with running(home, base, "--max-loras", str(MAX_LORAS), "--max-model-len", str(MAX_LEN)) as server:
         # What the commands send, here as on a user's own machine.
         os.environ["ENXERTO_API_KEY"] = server.key
         try:
@@ -69,9 +70,7 @@ def server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 @contextmanager
 def running(home: Path, base: Path, *options: str) -> Iterator[Server]:
     """`serve up` on the base in that folder; it must stop cleanly."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "serve", "up", "--port", str(port), "--base", str(base), *options]
     process = subprocess.Popen(command, env=os.environ | {"ENXERTO_HOME": str(home)})
     url, log = f"http://127.0.0.1:{port}", home / "logs" / f"serve-{port}.log"
@@ -84,6 +83,13 @@ def running(home: Path, base: Path, *options: str) -> Iterator[Server]:
             assert process.wait(timeout=60) == 0, "the server did not stop cleanly"
         finally:
             process.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -38,6 +38,12 @@ def up(
     registry: Registry = None,
     database: Database = None,
     blobs: Blobs = None,
+    request_seconds: Annotated[
+        float, typer.Option(min=1, help="How long a chat may take.")
+    ] = Settings.request_seconds,
+    cors_origin: Annotated[
+        list[str] | None, typer.Option(help="A web page's origin that may call from a browser; several go.")
+    ] = None,
 ) -> None:
     """Start the server: vLLM with the base, the registry, and Chat Completions over both."""
     from serve import launch
@@ -56,6 +62,8 @@ def up(
         registry,
         database,
         blobs,
+        request_seconds,
+        tuple(cors_origin or ()),
     )
 
 

@@ -37,12 +37,17 @@ from data.probes import TOP
 from serve.engine import plugin
 from serve.engine.defaults import KV_CACHE_GIB_ON_CPU, LORA_MODULES, SEQUENCES_ON_CPU
 from serve.engine.protocol import Answer, EngineDied, served_name
+from serve.engine.shapes import check_shape
+from serve.engine.vllm_terms import in_vllms_terms
 from serve.errors import ApiError
 from serve.registry.records import Version
 from serve.settings import Settings
 
 FIRST_CALL_SECONDS = 60
 """An engine that dies at its first call leaves it unanswered."""
+
+PROMPT_PARAMS = ("input_text", "input_tokens")
+"""What vLLM calls a prompt that is longer than the context."""
 
 
 class VllmEngine:
@@ -124,8 +129,11 @@ class VllmEngine:
 
     async def chat(self, body: dict[str, Any], version: Version | None) -> Answer:
         name = served_name(version) if version else self.base_name
+        config = self._client.model_config
+        body = in_vllms_terms(body, config.max_model_len, mistral=config.tokenizer_mode == "mistral")
         try:
             request = ChatCompletionRequest.model_validate({**body, "model": name})
+            check_shape(request)
             answer = await self._chat.create_chat_completion(request)
         except ValidationError as error:
             raise ApiError(f"The request is not valid: {first_error(error)}.", param=_field(error)) from None
@@ -146,6 +154,8 @@ class VllmEngine:
     def _api_error(self, answer: ErrorResponse) -> ApiError:
         """vLLM's error with this server's stable codes: vLLM's own `code` is the HTTP status again."""
         error = answer.error
+        if error.param in PROMPT_PARAMS:
+            return ApiError(error.message, code="context_length_exceeded", param="messages")
         ours = error.code < HTTPStatus.INTERNAL_SERVER_ERROR
         if not ours and (trouble := self.trouble):
             return trouble

@@ -15,6 +15,7 @@ from serve.registry.records import Version
 from serve.routes.chat_answer import Label, Stream
 from serve.routes.chat_document import ANSWER, REQUEST
 from serve.routes.chat_request import choose, parse
+from serve.routes.deadline import Deadline
 from serve.watch import WatchedChat
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ router = APIRouter(tags=["chat"])
 async def create(request: Request, key: Chatting, x_session: Session = None) -> Response:
     """Answer a chat by the base or by an adapter, whole or as server-sent events."""
     state = request.app.state
+    deadline = Deadline(state.settings.request_seconds)
     seen = WatchedChat(state.watch, request, key.name)
     held = AsyncExitStack()
     held.callback(seen.close)
@@ -41,11 +43,13 @@ async def create(request: Request, key: Chatting, x_session: Session = None) -> 
         seen.asks(body)
         asked, version = await choose(body, state.settings, state.registry, key, x_session)
         seen.serves(version)
-        try:
-            answer = await _begin(request, body, version, held, seen)
-        except EngineDied:
-            # Nothing was said yet, so nobody can tell a second try from a first. A third might kill it again.
-            answer = await _begin(request, body, version, held, seen)
+        async with deadline.kept():
+            try:
+                answer = await _begin(request, body, version, held, seen)
+            except EngineDied:
+                # Nothing was said yet, so nobody can tell a second try from a first. A third might
+                # kill it again.
+                answer = await _begin(request, body, version, held, seen)
     except BaseException as error:
         seen.failed(error)
         await held.aclose()
@@ -55,7 +59,7 @@ async def create(request: Request, key: Chatting, x_session: Session = None) -> 
         seen.answered(answer)
         await held.aclose()
         return JSONResponse(label.whole(answer), headers=label.headers)
-    events = seen.events(answer)
+    events = seen.events(deadline.events(answer))
     # Before the lease is given back: the engine must have stopped by then.
     held.push_async_callback(events.aclose)
     return Stream(label.events(events), held, label.headers)

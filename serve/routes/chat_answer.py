@@ -17,6 +17,11 @@ from serve.registry.records import Version
 DONE = "data: [DONE]\n\n"
 
 log = logging.getLogger(__name__)
+CALL_PREFIX = "chatcmpl-tool-"
+"""How a call's id begins at the hosted endpoint. Of an id that comes back, Mistral's format keeps the end."""
+
+_CALL = '"type":"function"'
+_THOUGHT = '"reasoning":"'
 
 
 class Label:
@@ -39,13 +44,41 @@ class Label:
         self._ours = f'"model":{json.dumps(asked)},"adapter":{json.dumps(self._adapter)}'
 
     def whole(self, answer: dict[str, Any]) -> dict[str, Any]:
-        return {**answer, "model": self._asked, "adapter": self._adapter}
+        choices = [{**one, "message": _hosted(one["message"])} for one in answer["choices"]]
+        return {**answer, "choices": choices, "model": self._asked, "adapter": self._adapter}
 
     async def events(self, events: AsyncIterator[str]) -> AsyncGenerator[str, None]:
         """The same events. Generated text cannot hold the engine's `"model":`, since JSON escapes its
         quotes, so the chunk need not be parsed and written again for every token."""
         async for event in events:
-            yield event.replace(self._engines, self._ours, 1)
+            event = event.replace(self._engines, self._ours, 1)
+            # The few that begin a call, or that hold thoughts, are.
+            yield _hosted_event(event) if _CALL in event or _THOUGHT in event else event
+
+
+def _hosted(message: dict[str, Any]) -> dict[str, Any]:
+    """The engine's message with what a hosted endpoint's clients look for: each field there, if only null."""
+    calls = [_named(call) for call in message.get("tool_calls") or ()]
+    return {**message, "reasoning_content": message.get("reasoning"), "tool_calls": calls}
+
+
+def _named(call: dict[str, Any]) -> dict[str, Any]:
+    identity = call.get("id")
+    if identity is None or identity.startswith(CALL_PREFIX):
+        return call
+    return {**call, "id": CALL_PREFIX + identity}
+
+
+def _hosted_event(event: str) -> str:
+    """The same for a chunk, whose deltas leave out what they do not change."""
+    chunk = json.loads(event.removeprefix("data: "))
+    for choice in chunk["choices"]:
+        delta = choice["delta"]
+        if "tool_calls" in delta:
+            delta["tool_calls"] = [_named(call) for call in delta["tool_calls"]]
+        if "reasoning" in delta:
+            delta["reasoning_content"] = delta["reasoning"]
+    return f"data: {json.dumps(chunk, ensure_ascii=False, separators=(',', ':'))}\n\n"
 
 
 async def ended(events: AsyncIterator[str]) -> AsyncGenerator[str, None]:

@@ -1,65 +1,11 @@
-"""What a chat request and its answer look like, for the OpenAPI document: the engine checks the requests."""
+"""What a chat request and its answer look like, for the OpenAPI document."""
 
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from serve.routes.fields import IGNORED, PASSED_ON
+from serve.routes.fields import FIELDS
 from serve.routes.parameters import DIGEST, example
-
-MAX_CHOICES = 16
-"""The highest `n`; every choice is a sequence of its own in the engine."""
-
-_MESSAGE = {
-    "type": "object",
-    "required": ["role"],
-    "properties": {
-        "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
-        "content": {"type": ["string", "array", "null"], "items": {"type": "object"}},
-        "tool_calls": {"type": "array", "items": {"type": "object"}},
-        "tool_call_id": {"type": "string"},
-    },
-}
-_TOOL = {
-    "type": "object",
-    "required": ["type", "function"],
-    "properties": {
-        "type": {"const": "function"},
-        "function": {
-            "type": "object",
-            "required": ["name"],
-            "properties": {
-                "name": {"type": "string"},
-                "description": {"type": "string"},
-                "parameters": {"type": "object", "description": "A JSON schema; calls keep to it."},
-            },
-        },
-    },
-}
-_MAIN: dict[str, Any] = {
-    "model": {
-        "type": "string",
-        "description": "The base's name, or an adapter's: NAME, NAME:ALIAS, NAME@NUMBER, NAME@sha256:HEX.",
-    },
-    "adapter": {
-        "type": ["string", "null"],
-        "description": "The adapter in the same forms, where `model` is the base's name.",
-    },
-    "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
-    "tools": {"type": ["array", "null"], "items": _TOOL},
-    "stream": {"type": ["boolean", "null"], "description": "Answer as server-sent events."},
-    "n": {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_CHOICES},
-    "max_tokens": {"type": ["integer", "null"], "minimum": 1},
-    "max_completion_tokens": {"type": ["integer", "null"], "minimum": 1},
-    "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 2},
-    "top_p": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
-    "seed": {"type": ["integer", "null"]},
-    "stop": {"type": ["string", "array", "null"], "items": {"type": "string"}},
-}
-
-_PASSED_ON = {"description": "As OpenAI's or vLLM's field of this name."}
-_IGNORED = {"description": "Taken, and without effect."}
-_OTHERS = {name: _IGNORED if name in IGNORED else _PASSED_ON for name in sorted(PASSED_ON | IGNORED)}
 
 REQUEST: dict[str, Any] = {
     "required": True,
@@ -68,9 +14,11 @@ REQUEST: dict[str, Any] = {
             "schema": {
                 "title": "ChatRequest",
                 "type": "object",
-                "required": ["model", "messages"],
+                "required": ["messages"],
                 "additionalProperties": False,
-                "properties": _MAIN | {name: said for name, said in _OTHERS.items() if name not in _MAIN},
+                "properties": {
+                    name: {**field.schema, "description": field.says} for name, field in FIELDS.items()
+                },
             },
             "example": {
                 "model": "support",
@@ -92,7 +40,7 @@ class ServedBy(BaseModel):
 
 
 class Choice(BaseModel):
-    """`message` has a `role`, and `content`, `tool_calls` or both."""
+    """`message` has a `role`, `content` or null, `reasoning_content` or null, and a list of `tool_calls`."""
 
     model_config = ConfigDict(extra="allow")
     index: int
@@ -111,8 +59,15 @@ class ChatAnswer(BaseModel):
         choices=[
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": "It left our house this morning."},
+                "message": {
+                    "role": "assistant",
+                    "reasoning_content": None,
+                    "content": "It left our house this morning.",
+                    "tool_calls": [],
+                },
+                "logprobs": None,
                 "finish_reason": "stop",
+                "stop_reason": None,
             }
         ],
         usage={"prompt_tokens": 31, "completion_tokens": 8, "total_tokens": 39},

@@ -1,43 +1,38 @@
 """From a request's bytes to what the engine is asked: parsed, bounded, and its adapter resolved once."""
 
 import asyncio
-import json
 import re
 from typing import Any
 
 from fastapi import Request
 
+from data.errors import shown
 from serve.auth import require
 from serve.errors import ApiError
+from serve.registry import strict_json
 from serve.registry.keys import Key
 from serve.registry.records import Version
-from serve.routes.chat_document import MAX_CHOICES
-from serve.routes.fields import IGNORED, OURS, PASSED_ON
-from serve.routes.tools import check_tools
+from serve.routes.bounds import check_bounds
+from serve.routes.fields import IGNORED
+from serve.routes.tools import check_schemas
 from serve.settings import Settings
+
+MAX_VALUES = 2**16
+"""Members of objects and lists, with the commas of texts: a long conversation has some thousands."""
 
 
 async def parse(request: Request) -> dict[str, Any]:
-    """The JSON object of the request, with only fields that this server knows."""
-    data = await request.body()
+    """The JSON object of the request, with only fields that this server knows, within their bounds."""
     try:
-        body = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ApiError(f"The request's body is not JSON: {error}.", code="invalid_json") from None
+        body = strict_json.parse(await request.body(), MAX_VALUES)
+    except ValueError as error:
+        raise ApiError(f"The request's body cannot be read as JSON: {error}.", code="invalid_json") from None
     if not isinstance(body, dict):
         raise ApiError(
             f"The request's body is a JSON {type(body).__name__}; send an object.", code="invalid_json"
         )
-    if unknown := sorted(body.keys() - PASSED_ON - IGNORED - OURS):
-        raise ApiError(
-            f"This server does not take the field {unknown[0][:100]!r}; remove it.",
-            code="unknown_field",
-            param=unknown[0][:100],
-        )
-    choices = body.get("n")
-    if isinstance(choices, int) and choices > MAX_CHOICES:
-        raise ApiError(f"n is at most {MAX_CHOICES}, not {choices}; ask several times.", param="n")
-    check_tools(body.get("tools"))
+    check_bounds(body)
+    check_schemas(body)
     return body
 
 
@@ -54,20 +49,12 @@ async def choose(
     model, adapter = body.pop("model", None), body.pop("adapter", None)
     for field in IGNORED:
         body.pop(field, None)
-    if not isinstance(model, str) or not model:
-        raise ApiError(
-            f"The request has no model; send the base's name {settings.base.name!r} or an adapter's.",
-            param="model",
-        )
-    if adapter is not None and not isinstance(adapter, str):
-        raise ApiError("adapter is a name in a string, as in model.", param="adapter")
-    if settings.names_base(model):
-        if adapter is None:
-            return model, None
-        return model, await _resolve(adapter, registry, key, sticky)
+    if model is None or settings.names_base(model):
+        asked = model or settings.base.name
+        return asked, await _resolve(adapter, registry, key, sticky) if adapter is not None else None
     if adapter is not None and adapter != model:
         raise ApiError(
-            f"model names adapter {model[:100]!r} and adapter names {adapter[:100]!r}; send one of the two.",
+            f"model names {shown(model)!r} and adapter names {shown(adapter)!r}; send one of the two.",
             param="adapter",
         )
     return model, await _resolve(model, registry, key, sticky)

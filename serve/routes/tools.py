@@ -1,24 +1,110 @@
-"""The tools of a chat request: calls are held to their schemas while generated, so they must be some."""
+"""The schemas of a chat request: answers are held to them while generated, so they must be some, and small.
 
+The engine turns them into grammars, in time that grows with what is bounded here; everything else about a
+request waits meanwhile.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
+from data.errors import shown
 from data.schemas import schema_problem
 from serve.errors import ApiError
+from serve.routes.patterns import too_large
+
+MAX_DEPTH = 32
+"""Objects and lists in each other; OpenAI's own limit is 10 objects."""
+
+MAX_VALUES = 8192
+"""Members of objects and lists, over all schemas of a request."""
+
+MAX_CHARACTERS = 2**17
+"""Of their keys and strings, over all schemas of a request."""
+
+MAX_PATTERNS = 32
+MAX_SCHEMA_INTEGER = 2**53
+"""Beyond it, grammars overflow."""
+
+_PATTERN_KEYS = ("pattern", "patternProperties")
 
 
-def check_tools(tools: Any) -> None:
-    """Refuse a tool whose `parameters` are no JSON schema, as OpenAI does; all else is the engine's to check.
+def check_schemas(body: dict[str, Any]) -> None:
+    """Refuse schemas, of tools or of the answer, that are none, or that are too much; as OpenAI does.
 
     Raises:
-        ApiError: names the tool and what is wrong with its schema.
+        ApiError: `invalid_tool_schema` or `invalid_response_schema`; names the schema and what is wrong.
     """
-    for number, tool in enumerate(tools if isinstance(tools, list) else ()):
-        function = tool.get("function") if isinstance(tool, dict) else None
-        parameters = function.get("parameters") if isinstance(function, dict) else None
-        if isinstance(parameters, dict) and (problem := schema_problem(parameters)):
-            name = str(tool["function"].get("name"))[:100]
+    left = _Budget()
+    for what, param, code, schema in _schemas(body):
+        if problem := left.problem(schema) or schema_problem(schema):
+            raise ApiError(f"The {what} {problem}; correct the schema.", code=code, param=param)
+
+
+def _schemas(body: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """What each is, where it stands, the error's code, and the schema."""
+    for number, tool in enumerate(body.get("tools") or ()):
+        function = tool["function"]
+        if parameters := function.get("parameters"):
+            what = f"parameters of tool {shown(function['name'])!r}"
+            yield what, f"tools[{number}].function.parameters", "invalid_tool_schema", parameters
+    answer = body.get("response_format") or {}
+    if answer.get("type") == "json_schema":
+        schema = (answer.get("json_schema") or {}).get("schema")
+        if schema is None:
             raise ApiError(
-                f"The parameters of tool {name!r} {problem}; correct the schema.",
-                code="invalid_tool_schema",
-                param=f"tools[{number}].function.parameters",
+                "response_format has no schema; send it as json_schema.schema.",
+                code="invalid_response_schema",
+                param="response_format.json_schema.schema",
             )
+        what, param = "constraints in response_format", "response_format.json_schema.schema"
+        yield what, param, "invalid_response_schema", schema
+
+
+class _Budget:
+    """What all schemas of one request may hold together."""
+
+    def __init__(self) -> None:
+        self._values = self._characters = self._patterns = 0
+
+    def problem(self, schema: dict[str, Any]) -> str | None:
+        """Why the schema is too much, as the rest of a sentence; walks level by level, and not too far."""
+        level: list[Any] = [schema]
+        for _ in range(MAX_DEPTH):
+            below: list[Any] = []
+            for node in level:
+                members = list(node.items()) if isinstance(node, dict) else [(None, one) for one in node]
+                for key, value in members:
+                    if problem := self._too_much(key, value):
+                        return problem
+                    if isinstance(value, dict | list):
+                        below.append(value)
+            if not below:
+                return None
+            level = below
+        return f"are nested in more than {MAX_DEPTH} levels"
+
+    def _too_much(self, key: str | None, value: Any) -> str | None:
+        self._values += 1
+        self._characters += len(key or "") + (len(value) if isinstance(value, str) else 0)
+        if self._values > MAX_VALUES:
+            return f"bring the request to more than {MAX_VALUES} values in schemas"
+        if self._characters > MAX_CHARACTERS:
+            return f"bring the request to more than {MAX_CHARACTERS} characters in schemas"
+        if isinstance(value, int) and abs(value) > MAX_SCHEMA_INTEGER:
+            return f"hold the number {shown(str(value), 30)}, beyond {MAX_SCHEMA_INTEGER}"
+        for pattern in _patterns(key, value):
+            self._patterns += 1
+            if self._patterns > MAX_PATTERNS:
+                return f"bring the request to more than {MAX_PATTERNS} patterns"
+            if problem := too_large(pattern):
+                return f"have a pattern {problem}"
+        return None
+
+
+def _patterns(key: str | None, value: Any) -> list[str]:
+    """The regular expressions that a member holds; a property may be called `pattern` and hold none."""
+    if key not in _PATTERN_KEYS:
+        return []
+    if isinstance(value, dict):
+        return list(value) if key == "patternProperties" else []
+    return [value] if isinstance(value, str) else []

@@ -196,13 +196,13 @@ def test_an_unknown_adapter_is_a_404_with_the_nearest_name(client: OpenAI, adapt
         ({"n": 17}, "n"),
         ({"temperature": "warm"}, "temperature"),
         ({"messages": "hello"}, "messages"),
-        ({"max_tokens": 3000}, "max_tokens"),
+        ({"max_tokens": 0}, "max_tokens"),
         ({"adapter": 3}, "adapter"),
         (
             {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "dict"}}}]},
             "tools[0].function.parameters",
         ),
-        ({"model": None}, "model"),
+        ({"model": 3}, "model"),
     ],
 )
 def test_bad_requests_name_their_field(server: Server, change: dict[str, object], param: str) -> None:

@@ -167,6 +167,12 @@ def test_a_bad_key_is_not_made(http: TestClient, server: TinyServer, change: dic
     assert len(server.registry.storage.keys.all()) == 1
 
 
+@pytest.mark.parametrize(("method", "path"), [route for route in NEEDED if route[0] in ("POST", "PUT")])
+def test_the_key_is_asked_for_before_the_body_is_read(http: TestClient, method: str, path: str) -> None:
+    answer = http.request(method, path, content=b"{", headers={"content-type": "application/json"})
+    error(answer, 401, "invalid_api_key")
+
+
 def test_no_secret_lies_in_the_database(server: TinyServer, tmp_path: Path) -> None:
     stored = (tmp_path / "registry" / "index.sqlite").read_bytes()
     assert server.key.encode() not in stored

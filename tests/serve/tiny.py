@@ -194,11 +194,11 @@ class TinyEngine:
         return [[(place + more, math.log(0.5)), (0, math.log(0.25))] for place in places]
 
     async def chat(self, body: dict[str, Any], version: Version | None) -> Answer:
-        match body.get("messages"):
-            case [*_, {"content": str(heard)}]:
+        match body["messages"][-1].get("content"):
+            case str(heard):
                 pass
-            case _:
-                raise ApiError("The last message has no text.", param="messages")
+            case items:
+                heard = "".join(item["text"] for item in items or ())
         name = served_name(version) if version else self.base_name
         said = f"{version.reference if version else self.base_name} heard {heard}"
         call = {"name": "lookup", "arguments": '{"id": 7}'}

@@ -1,0 +1,72 @@
+"""`docs/chat.md` says what the code does: its tables are those of the code."""
+
+from pathlib import Path
+from typing import Any
+
+from serve.registry import strict_json
+from serve.routes import chat_request, fields, patterns, tools
+from serve.routes.fields import FIELDS, REFUSED
+from serve.settings import Settings
+
+PAGE = Path(__file__).parents[2] / "docs" / "chat.md"
+FATES = {"chooses": "chooses", "engine": "taken", "ignored": "ignored"}
+
+
+def expected_fields() -> list[str]:
+    return [
+        f"| `{name}` | {FATES[field.fate]} | {_bounds(field.schema)} | {field.says} |"
+        for name, field in FIELDS.items()
+    ]
+
+
+def expected_refused() -> list[str]:
+    return [f"| `{name}` | {why} |" for name, why in REFUSED.items()]
+
+
+def _bounds(schema: dict[str, Any]) -> str:
+    """The table's short form of a field's bounds."""
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if "exclusiveMinimum" in schema:
+        return f"more than {schema['exclusiveMinimum']}, up to {_number(high)}"
+    if low is not None:
+        return f"{_number(low)} to {_number(high)}"
+    most = [
+        f"{schema[rule]} {what}"
+        for rule, what in (
+            ("maxItems", "entries"),
+            ("maxProperties", "entries"),
+            ("maxLength", "characters"),
+        )
+        if rule in schema
+    ]
+    return ", ".join(most)
+
+
+def _number(value: float) -> str:
+    powers = {2**53: "2^53", 2**63 - 1: "2^63-1", -(2**63): "-2^63", 2**31 - 1: "2^31-1"}
+    return powers.get(int(value), str(value))
+
+
+def test_the_tables_of_fields() -> None:
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| `")]
+    assert rows == expected_fields() + expected_refused()
+
+
+def test_the_other_bounds() -> None:
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    for said in (
+        f"{Settings.body_limit // 2**20} MiB",
+        f"{chat_request.MAX_VALUES} values",
+        f"numbers of {strict_json.MAX_DIGITS} characters",
+        f"{tools.MAX_DEPTH} levels",
+        f"{tools.MAX_VALUES} values and {tools.MAX_CHARACTERS} characters",
+        f"{tools.MAX_PATTERNS} patterns of {patterns.MAX_CHARACTERS} characters",
+        f"up to {patterns.MAX_REPEATS} times",
+        f"{patterns.MAX_EXPANDED} characters with their repetitions",
+        f"{patterns.MAX_NESTED} in repetitions of repetitions",
+        f"{Settings.request_seconds} s",
+        f"`{fields.TOOL_NAME}`",
+        f"{fields.MAX_STOP_CHARACTERS} characters each",
+    ):
+        assert said in text, said

@@ -1,0 +1,88 @@
+"""A chat that takes too long ends with an error, and its generation with it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from serve.engine.protocol import Answer
+from serve.registry.records import Version
+from tests.serve import tiny
+from tests.serve.tiny import TinyServer
+
+SECONDS = 0.3
+BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello"}]}
+
+
+class Slow:
+    """Says one word, and never another."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    async def chat(self, body: dict[str, Any], version: Version | None) -> Answer:
+        if body.get("stream"):
+            return self._events()
+        await self._forever()
+        return {}
+
+    async def _events(self) -> AsyncIterator[str]:
+        yield 'data: {"model":"tiny-awq","choices":[{"index":0,"delta":{"content":"Well"}}]}\n\n'
+        await self._forever()
+
+    async def _forever(self) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            self.stopped = True
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> TinyServer:
+    return tiny.make_server(tmp_path / "registry", tiny.make_base(tmp_path / "base"), request_seconds=SECONDS)
+
+
+@pytest.fixture
+def slow(server: TinyServer, monkeypatch: pytest.MonkeyPatch) -> Slow:
+    engine = Slow()
+    monkeypatch.setattr(server.engine, "chat", engine.chat)
+    return engine
+
+
+def test_a_whole_answer(server: TinyServer, slow: Slow) -> None:
+    with TestClient(server.app) as http:
+        answer = http.post("/v1/chat/completions", json=BODY, headers=server.headers)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["type"]) == (504, "request_timeout", "server_error")
+    assert "0.3 s" in error["message"]
+    assert slow.stopped
+
+
+def test_a_stream_ends_with_the_error(server: TinyServer, slow: Slow) -> None:
+    with TestClient(server.app) as http:
+        answer = http.post("/v1/chat/completions", json=BODY | {"stream": True}, headers=server.headers)
+    assert answer.status_code == 200
+    first, error, done = answer.text.strip().split("\n\n")
+    assert '"content":"Well"' in first
+    assert json.loads(error.removeprefix("data: "))["error"]["code"] == "request_timeout"
+    assert done == "data: [DONE]"
+    assert slow.stopped
+
+
+def test_waiting_for_an_adapter_counts(server: TinyServer, tmp_path: Path) -> None:
+    base = tiny.Base(server.app.state.settings.folder, server.app.state.settings.base)
+    adapter = tiny.make_adapter(tmp_path / "adapter", base)
+    server.registry.add("support", tiny.check_adapter(adapter, base))
+    server.registry.set_alias("support", "default", 1)
+
+    async def never(version: Version) -> None:
+        await asyncio.sleep(60)
+
+    server.engine.add = never  # type: ignore[method-assign]
+    with TestClient(server.app) as http:
+        answer = http.post("/v1/chat/completions", json=BODY | {"model": "support"}, headers=server.headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "request_timeout")
