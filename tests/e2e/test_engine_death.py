@@ -96,7 +96,8 @@ Said = tuple[str, APIError | None]
 
 
 def _client(server: Server) -> AsyncOpenAI:
-    return AsyncOpenAI(base_url=f"{server.url}/v1", api_key=server.key, timeout=READY_SECONDS, max_retries=0)
+    # On a machine so loaded that the server's patience ends first, the client is told when to come again.
+    return AsyncOpenAI(base_url=f"{server.url}/v1", api_key=server.key, timeout=READY_SECONDS, max_retries=3)
 
 
 async def _whole(client: AsyncOpenAI, model: str) -> Said:
