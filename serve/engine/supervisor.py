@@ -6,6 +6,7 @@ between is given up, since starting it once more would only hide that.
 """
 
 import asyncio
+import gc
 import logging
 import math
 from collections import deque
@@ -203,6 +204,8 @@ class Supervisor:
                 min(self._patience.first_pause * 2 ** (tries - 2), self._patience.longest_pause)
             )
         self._engine = self._make()
+        # The dead one is a web of cycles, 40 MB with its tokenizer: the collector would come by too late.
+        gc.collect()
         try:
             await self._begin_life()
         except Exception:
