@@ -1,5 +1,6 @@
 """`serve doctor`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,11 +38,11 @@ def doctor(
         findings.append(finding)
         if not json:
             level = typer.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
-            typer.echo(f"{level} {finding.about:15} {finding.said}")
+            typer.echo(f"{level} {finding.about:15} {finding.said.replace(f'{Path.home()}/', '~/')}")
     problems = sum(finding.level is Level.PROBLEM for finding in findings)
     if json:
         as_json({"ok": not problems, "findings": [finding.plain() for finding in findings]})
     else:
-        typer.echo(f"{problems} problems." if problems else "No problem.")
+        typer.echo(f"{problems} problem{'s' * (problems > 1)}." if problems else "No problem.")
     if problems:
         raise typer.Exit(1)

@@ -81,9 +81,15 @@ def findings(folder: Path, asked: Asked, machine: Machine, kind: str | None) -> 
         if machine.gpus:
             yield from _on_gpu(base, asked, machine)
         return
-    cache = _cache_on_cpu()
+    given = os.environ.get("VLLM_CPU_KVCACHE_SPACE") or str(KV_CACHE_GIB_ON_CPU)
+    if not given.isdigit():
+        yield problem(
+            "context", f"VLLM_CPU_KVCACHE_SPACE={given} is no whole number of GiB, as vLLM wants it."
+        )
+        return
+    cache = int(given) * 2**30
     need = PROCESSES + base.weights + base.step + cache + COPIES_ON_CPU * asked.max_loras * base.slot
-    parts = _parts(base, asked, cache, COPIES_ON_CPU)
+    parts = f"programs {PROCESSES / GB:.1f} GB, {_parts(base, asked, cache, COPIES_ON_CPU)}"
     if need > machine.free:
         yield problem(
             "memory for it",
@@ -94,7 +100,7 @@ def findings(folder: Path, asked: Asked, machine: Machine, kind: str | None) -> 
         more = int((machine.free - need) / (COPIES_ON_CPU * base.slot))
         yield ok(
             "memory for it",
-            f"{parts}: {need / GB:.1f} of {machine.free / GB:.1f} GB free; {more} more adapters would fit.",
+            f"{parts}: {need / GB:.1f} of {machine.free / GB:.1f} GB free; {more} more slots would fit.",
         )
     yield _lengths(base, asked, cache, "give the cache more with VLLM_CPU_KVCACHE_SPACE (GiB), or start with")
 
@@ -143,8 +149,3 @@ def _lengths(base: Base, asked: Asked, cache: float, advice: str) -> Finding:
     chats = tokens // length
     said = f"The KV cache holds {tokens} tokens: {chats} chats of the full {length}, or more shorter ones."
     return ok("context", said) if chats > 1 else warning("context", said)
-
-
-def _cache_on_cpu() -> float:
-    """Bytes of the KV cache."""
-    return float(os.environ.get("VLLM_CPU_KVCACHE_SPACE") or KV_CACHE_GIB_ON_CPU) * 2**30

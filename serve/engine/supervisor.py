@@ -6,9 +6,10 @@ between is given up, since starting it once more would only hide that.
 """
 
 import asyncio
+import gc
 import logging
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,7 +17,11 @@ from typing import Any, Protocol, TypeVar
 
 from data.errors import UserError
 from serve.engine.protocol import Answer, Engine, EngineDied, EngineUnavailable, served_name
+from serve.errors import ApiError
 from serve.registry.records import Version
+
+MOST_DEADLY = 2
+"""Deaths under loads of one version, without one that went well: it may be chance once."""
 
 T = TypeVar("T")
 
@@ -72,6 +77,7 @@ class Supervisor:
         """Set while there is an engine, and for good when there will be none."""
         self._given_up = False
         self._in_vain: deque[float] = deque()
+        self._deadly: Counter[str] = Counter()
         self._lost: dict[str, Version] = {}
         self._since = 0.0
         self._start_took = 0.0
@@ -111,9 +117,17 @@ class Supervisor:
         )
 
     async def add(self, version: Version) -> None:
-        life = await self._living()
-        await self._or_died(life, life.engine.add(version))
-        life.held.add(served_name(version))
+        life, name = await self._living(), served_name(version)
+        try:
+            await self._or_died(life, life.engine.add(version))
+        except EngineDied:
+            self._deadly[name] += 1
+            if self._deadly[name] < MOST_DEADLY:
+                raise
+            # Not unavailable but refused: the lifecycle takes it for failed, and the others live on.
+            raise ApiError(f"the engine died {self._deadly[name]} times under this load.") from None
+        self._deadly.pop(name, None)
+        life.held.add(name)
 
     async def remove(self, version: Version) -> None:
         self._notice()
@@ -215,6 +229,8 @@ class Supervisor:
                 min(self._patience.first_pause * 2 ** (tries - 2), self._patience.longest_pause)
             )
         self._engine = self._make()
+        # The dead one is a web of cycles, 40 MB with its tokenizer: the collector would come by too late.
+        gc.collect()
         try:
             await self._begin_life()
         except Exception:

@@ -267,7 +267,7 @@ def test_a_key_that_others_can_read(ask: Ask, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("gib", "options", "about", "said"),
     [
-        ("0.00005", (), "context", "--max-model-len 384"),
+        ("0.1", (), "context", "whole number"),
         ("100000", (), "memory for it", "fewer --max-loras"),
         ("1", ("--max-loras", "100000000"), "memory for it", "fewer --max-loras"),
         ("1", ("--max-model-len", "4096"), "context", "512 tokens"),
@@ -282,6 +282,15 @@ def test_what_will_not_fit(
     code, found = ask(*options)
     assert (code, found[about]["level"]) == (1, "problem"), found
     assert said in found[about]["said"]
+
+
+def test_a_cache_that_is_too_small_for_one_chat(ask: Ask, tmp_path: Path) -> None:
+    deep = _base(tmp_path / "deep", num_hidden_layers=20_000)
+    code, found = ask("--base", str(deep))
+    assert code == 1
+    assert "holds 419 tokens" in found["context"]["said"]
+    assert "--max-model-len 384" in found["context"]["said"]
+    assert ask("--base", str(deep), "--max-model-len", "384")[1]["context"]["level"] == "warning"
 
 
 def test_layers_without_a_kernel(ask: Ask, tmp_path: Path) -> None:

@@ -338,6 +338,24 @@ def test_what_a_dead_engine_loaded_is_not_held(play: Play, version: Version) -> 
     play(act, "", "")
 
 
+def test_an_adapter_that_kills_the_engine_twice_has_failed(play: Play, version: Version) -> None:
+    async def act(scene: Scene) -> None:
+        for life in scene.lives[:2]:
+
+            async def add(_: Version, life: Mortal = life) -> None:
+                raise life.die()
+
+            life.add = add  # type: ignore[method-assign]
+        with pytest.raises(EngineDied):
+            await scene.lifecycle.ensure_ready(version)
+        with pytest.raises(ApiError, match="died 2 times"):
+            await scene.lifecycle.ensure_ready(version)
+        assert scene.lifecycle.state_of(version) is State.FAILED
+        assert (await scene.chat()).status_code == 200
+
+    play(act, "", "", "")
+
+
 def test_what_is_not_held_any_more_is_not_asked_for(play: Play, version: Version) -> None:
     async def act(scene: Scene) -> None:
         async with scene.lifecycle.lease(version):
