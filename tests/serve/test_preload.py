@@ -82,6 +82,23 @@ def test_what_cannot_be_preloaded_is_said_in_a_sentence(tmp_path: Path, base: Ba
         asyncio.run(preload(server.app.state.lifecycle, wanted))
 
 
+@pytest.mark.usefixtures("versions")
+def test_a_version_that_failed_says_when_to_come_back_and_disturbs_no_other(
+    tmp_path: Path, base: Base
+) -> None:
+    server = start(tmp_path, base)
+    with TestClient(server.app, headers=server.headers) as http:
+        server.engine.refuses = True
+        for _ in range(2):
+            refused = http.post("/v1/chat/completions", json=CHAT)
+            assert "the engine is full of sand" in error(refused, 503, "adapter_failed")
+            assert 4 <= int(refused.headers["retry-after"]) <= 5
+        server.engine.refuses = False
+        error(http.post("/v1/chat/completions", json=CHAT), 503, "adapter_failed")
+        assert http.post("/v1/chat/completions", json=CHAT | {"model": "sql@1"}).is_success
+    server.registry.close()
+
+
 def test_a_server_that_starts_again_holds_what_it_held(
     tmp_path: Path, base: Base, versions: list[Version]
 ) -> None:
