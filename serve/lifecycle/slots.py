@@ -72,6 +72,14 @@ class Slots:
         gave a lease back. NoRoom where no slot can become free.
         """
         drained: list[Entry] = []
+        try:
+            await self._wait_for_room(news, drained)
+        finally:
+            for one in drained:
+                if one.state is State.DRAINING and one.left is None:
+                    one.admit()
+
+    async def _wait_for_room(self, news: asyncio.Event, drained: list[Entry]) -> None:
         drain_at = 0.0
         while not self.free:
             news.clear()
@@ -88,9 +96,6 @@ class Slots:
                     drained[-1].drain(next(self._clock))
             with suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), PATIENCE)
-        for one in drained:
-            if one.state is State.DRAINING and one.left is None:
-                one.admit()
 
     def _why_full(self) -> str:
         pinned = sum(one.kept for one in self.held)

@@ -109,6 +109,7 @@ class Lifecycle:
             if out and entry.place is None and entry.retry_at <= time.monotonic():
                 entry.place = next(self._clock)
                 self._wake()
+        self._tell()
 
     def bring_back(self, versions: Sequence[Version]) -> None:
         """Have these come in as long as there are free slots that nobody waits for."""

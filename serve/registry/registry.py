@@ -34,6 +34,7 @@ from serve.registry.records import (
     is_name,
 )
 from serve.registry.rollout import Route
+from serve.registry.servable import ServerBase
 from serve.registry.storage import Storage
 from serve.registry.tables import VersionRow
 from serve.registry.validate import Checked
@@ -51,8 +52,7 @@ class Registry:
         self.storage = storage
         self.staging = storage.staging
         self._index, self._aliases = storage.index, storage.aliases
-        self._base = base
-        self._max_lora_rank = max_lora_rank
+        self._server = ServerBase(base, max_lora_rank)
         self._blobs, self._folders = storage.blobs, storage.folders
         self._names = Names(storage.database)
 
@@ -71,7 +71,7 @@ class Registry:
         """The version that a name means now, for a request of `sticky` (see `Route.pick`); UnknownAdapter,
         or NotServable on this server."""
         version = self.route(reference).pick(sticky)
-        self._require_servable(version)
+        self._server.require(version)
         return version
 
     def make_ready(self, version: Version) -> None:
@@ -116,7 +116,9 @@ class Registry:
     def _pinned(self) -> list[Version]:
         names = {row.adapter for row in self._index.pins()}
         versions = self._versions(*names) if names else []
-        return [one for one in versions if one.pinned and not one.removed and self._why_not(one) is None]
+        return [
+            one for one in versions if one.pinned and not one.removed and self._server.why_not(one) is None
+        ]
 
     def _served(self) -> list[Route]:
         canaries = {(row.adapter, row.alias): row for row in self._index.pointed_at(canaries=True)}
@@ -126,7 +128,7 @@ class Registry:
             route = Route(name, self._brief(row))
             if split := canaries.get((row.adapter, row.alias)):
                 route = replace(route, canary=self._brief(split), weight=split.weight)
-            if self._why_not(route.version) is None:
+            if self._server.why_not(route.version) is None:
                 routes.append(route)
         return routes
 
@@ -335,24 +337,4 @@ class Registry:
         ]
 
     def _known_models(self) -> list[str]:
-        return [*self._index.names(), self._base.name]
-
-    def _require_servable(self, version: Version) -> None:
-        if why := self._why_not(version):
-            raise NotServable(why)
-
-    def _why_not(self, version: Version) -> str | None:
-        """Why this server cannot run the version; None when it can."""
-        what = f"adapter {version.name!r} version {version.number}"
-        if version.base_fingerprint != self._base.fingerprint:
-            return (
-                f"{what} was trained on base {version.base_fingerprint[:19]}; this server runs "
-                f"{self._base.name!r} ({self._base.fingerprint[:19]}). Start a server with the other base."
-            )
-        if version.rank > self._max_lora_rank:
-            return (
-                f"{what} has rank {version.rank}; this server holds ranks up to {self._max_lora_rank}. "
-                f"Retrain with lora.r: {self._max_lora_rank}, or start the server with --max-lora-rank "
-                f"{version.rank}."
-            )
-        return None
+        return [*self._index.names(), self._server.base.name]

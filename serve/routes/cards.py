@@ -30,10 +30,10 @@ _DETAIL = _VERSION | {
 _MOVE = {
     "sequence": 12,
     "alias": "default",
-    "previous": 2,
+    "previous": 3,
     "version": 3,
-    "canary": None,
-    "weight": None,
+    "canary": 4,
+    "weight": 10,
     "time": "2026-05-04T09:30:02Z",
     "by": "training",
 }

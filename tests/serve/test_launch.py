@@ -34,6 +34,18 @@ def test_a_port_in_use_is_said_before_the_engine_starts(tmp_path: Path) -> None:
             assert time.monotonic() - began < 10
 
 
+def test_a_preload_that_cannot_be_is_said_before_the_engine_starts(tmp_path: Path) -> None:
+    make_base(tmp_path / "bases" / "tiny")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    ended = _up(tmp_path, "--base", "tiny", "--port", port, "--preload", "support, sql")
+    assert ended.returncode == 2
+    assert "no model or adapter is named 'support'" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert "vLLM" not in ended.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

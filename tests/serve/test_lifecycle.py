@@ -224,6 +224,22 @@ def test_a_pinned_version_keeps_its_slot_until_it_is_let_go(make: Make) -> None:
     run(scene())
 
 
+def test_a_version_that_is_pinned_while_it_drains_goes_on(make: Make) -> None:
+    async def scene() -> None:
+        engine = StrictEngine(slots=1)
+        lifecycle, a, b = Lifecycle(engine), make("a"), make("b")
+        async with lifecycle.lease(a):
+            waiting = asyncio.create_task(ask(engine, lifecycle, b))
+            await _settle()
+            assert lifecycle.state_of(a) is State.DRAINING
+            lifecycle.keep([a])
+            with pytest.raises(ApiError, match="all 1 slots hold pinned versions"):
+                await waiting
+            await ask(engine, lifecycle, a)
+
+    run(scene())
+
+
 def test_a_pinned_version_comes_in_by_itself_and_is_tried_again(make: Make) -> None:
     async def scene() -> None:
         engine = StrictEngine(slots=1)

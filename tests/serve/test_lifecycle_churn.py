@@ -121,7 +121,7 @@ class Churn:
             elif what == "pin":
                 self.lifecycle.keep([history[-1]] if self.random.random() < 0.5 else [])
             self.outcome.changes[what] += 1
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
         self.lifecycle.keep([])
         await asyncio.gather(*unloads)
 

@@ -1,8 +1,9 @@
 """Collecting garbage, examining, exporting and importing: nothing needed goes, nothing wrong stays unseen."""
 
+import json
 import shutil
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from data.errors import UserError
 from serve.registry import transfer
 from serve.registry.collect import collect
 from serve.registry.fsck import fsck
-from serve.registry.records import UnknownAdapter
+from serve.registry.records import Aim, UnknownAdapter
 from serve.registry.registry import Registry
 from serve.registry.staging import Upload
 from serve.registry.storage import Storage
+from serve.registry.tables import MoveRow
 from tests.serve import tiny
 from tests.serve.test_registry import UPLOAD
 from tests.serve.tiny import Base
@@ -148,7 +150,21 @@ def _forget(registry: Registry) -> str:
     return "support:default"
 
 
-@pytest.mark.parametrize("spoil", [_lose, _damage, _point, _bury, _forget])
+def _split(registry: Registry) -> str:
+    with registry.storage.database.write() as session:
+        session.execute(text("UPDATE aliases SET canary = 1, weight = 10"))
+    return "support:default"
+
+
+def _split_by_nothing(registry: Registry) -> str:
+    now = {"adapter": "support", "alias": "default", "number": 2, "canary": 1, "weight": None}
+    with registry.storage.database.write() as session:
+        session.execute(text("UPDATE aliases SET canary = 1"))
+        session.add(MoveRow(**now, previous=2, time=datetime.now(UTC)))
+    return "support:default"
+
+
+@pytest.mark.parametrize("spoil", [_lose, _damage, _point, _bury, _forget, _split, _split_by_nothing])
 def test_what_is_wrong_is_found(
     registry: Registry, base: Base, tmp_path: Path, spoil: Callable[[Registry], str]
 ) -> None:
@@ -168,6 +184,7 @@ def test_a_registry_goes_out_and_comes_in(
         registry.set_alias("support", "default", add(registry, base, tmp_path, seed))
     registry.remove("support", 1)
     registry.pin("support", 2, True)
+    registry.split("support", "default", 2, 30)
     out = tmp_path / "out"
     assert transfer.export(registry.storage, out) == 2
     with pytest.raises(UserError, match="exists"):
@@ -177,12 +194,13 @@ def test_a_registry_goes_out_and_comes_in(
         assert transfer.restore(storage, out) == 2
         assert fsck(storage).problems == []
         again = Registry(storage, base.manifest, tiny.MAX_RANK)
-        assert again.resolve("support") == registry_version(registry, again, "support")
+        assert again.find("support") == registry_version(registry, again, "support")
+        assert again.alias("support", "default") == Aim(3, 2, 30)
         assert again.history("support") == registry.history("support")
         assert [one.pinned for one in again.show("support").versions] == [False, True, False]
-        again.make_ready(again.resolve("support"))
+        again.make_ready(again.find("support"))
         again.set_alias("support", "default", 2)
-        assert again.history("support")[-1].sequence == 4
+        assert again.history("support")[-1].sequence == 5
         with pytest.raises(UserError, match="holds adapters already"):
             transfer.restore(storage, out)
         again.close()
@@ -190,8 +208,23 @@ def test_a_registry_goes_out_and_comes_in(
 
 def registry_version(registry: Registry, other: Registry, reference: str) -> Any:
     """The version as `other` has it in its own folder."""
-    version = registry.resolve(reference)
+    version = registry.find(reference)
     return type(version)(**vars(version) | {"folder": other.storage.folders.path(version.digest)})
+
+
+def test_an_export_of_the_days_before_canaries_comes_in(
+    registry: Registry, base: Base, tmp_path: Path
+) -> None:
+    registry.set_alias("support", "default", add(registry, base, tmp_path, 0))
+    transfer.export(registry.storage, tmp_path / "out")
+    path = tmp_path / "out" / "registry.json"
+    content = json.loads(path.read_bytes())
+    for row in (*content["tables"]["aliases"], *content["tables"]["alias_history"]):
+        assert (row.pop("canary"), row.pop("weight")) == (None, None)
+    path.write_text(json.dumps(content | {"format": 1}))
+    storage = Storage(tmp_path / "again")
+    assert transfer.restore(storage, tmp_path / "out") == 1
+    assert fsck(storage).problems == []
 
 
 def test_an_export_with_a_changed_blob_is_not_taken_in(

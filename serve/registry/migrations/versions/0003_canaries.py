@@ -13,7 +13,7 @@ def upgrade() -> None:
         # The table was made anew, without the triggers of the old one.
         for verb in ("update", "delete"):
             op.execute(
-                f"CREATE TRIGGER alias_history_no_{verb} BEFORE {verb} ON alias_history "
+                f"CREATE TRIGGER IF NOT EXISTS alias_history_no_{verb} BEFORE {verb} ON alias_history "
                 "BEGIN SELECT RAISE(ABORT, 'alias_history are immutable'); END"
             )
 
