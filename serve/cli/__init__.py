@@ -5,7 +5,7 @@ import sys
 import typer
 
 from data.errors import UserError
-from serve.cli import keys, registry, server, upkeep
+from serve.cli import keys, registry, server, top, upkeep
 
 app = typer.Typer(
     help="Serve LoRA adapters from one AWQ base, and manage their versions.",
@@ -25,6 +25,7 @@ for command in (
     registry.pin,
     registry.rm,
     server.chat,
+    top.top,
     upkeep.gc,
     upkeep.fsck,
     upkeep.export,
