@@ -5,7 +5,7 @@ import sys
 import typer
 
 from data.errors import UserError
-from serve.cli import doctor, keys, registry, server, upkeep
+from serve.cli import doctor, keys, registry, server, top, upkeep
 
 app = typer.Typer(
     help="Serve LoRA adapters from one AWQ base, and manage their versions.",
@@ -26,6 +26,7 @@ for command in (
     registry.rm,
     server.chat,
     doctor.doctor,
+    top.top,
     upkeep.gc,
     upkeep.fsck,
     upkeep.export,

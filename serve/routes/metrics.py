@@ -5,7 +5,6 @@ from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from serve.auth import Chatting
@@ -20,7 +19,7 @@ _ANSWER: dict[str, Any] = {
 }
 
 
-@router.get("/metrics", response_class=PlainTextResponse, responses={200: _ANSWER})
+@router.get("/metrics", response_class=Response, responses={200: _ANSWER})
 async def metrics(request: Request, key: Chatting) -> Response:
     """Metrics of this server, of the base, and of every adapter that the key reaches.
 

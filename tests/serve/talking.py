@@ -24,6 +24,18 @@ class TalkingEngine(TinyEngine):
     `wait` never comes to its second word.
     """
 
+    def __init__(self, base_name: str) -> None:
+        super().__init__(base_name)
+        self.streaming = 0
+
+    async def _noted(self, events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+        self.streaming += 1
+        try:
+            async for event in events:
+                yield event
+        finally:
+            self.streaming -= 1
+
     async def chat(self, body: dict[str, Any], version: Version | None) -> Answer:
         heard = str(body["messages"][-1]["content"])
         name = served_name(version) if version else self.base_name
@@ -43,7 +55,8 @@ class TalkingEngine(TinyEngine):
         head = {"id": "chatcmpl-1", "created": 1, "model": name}
         if body.get("stream"):
             options = body.get("stream_options") or {}
-            return _events(head, kind, deltas, finish, choices, options.get("include_usage") and usage)
+            wanted = options.get("include_usage") and usage
+            return self._noted(_events(head, kind, deltas, finish, choices, wanted))
         message: dict[str, Any] = {
             "role": "assistant",
             "content": "".join(d.get("content", "") for d in deltas),

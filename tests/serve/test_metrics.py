@@ -185,6 +185,34 @@ def test_a_client_that_leaves_is_counted_and_so_is_what_it_got(http: httpx.Clien
     assert read("completion_tokens_total") == 1
 
 
+def test_the_engine_has_stopped_when_the_lease_of_a_broken_stream_is_given_back(
+    server: TinyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection breaks while an event is sent: the engine's stream then waits to be asked for more."""
+    body = {"model": "support", "messages": [{"role": "user", "content": "words 9"}], "stream": True}
+    headers = [(name.encode(), value.encode()) for name, value in server.headers.items()]
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "query_string": b""}
+    messages = [{"type": "http.request", "body": json.dumps(body).encode()}]
+    streaming = []
+    give_back = server.app.state.lifecycle._give_back
+
+    async def receive() -> Any:
+        return messages.pop() if messages else await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        if b"word3" in message.get("body", b""):
+            raise BrokenPipeError
+
+    def note(adapter: Any) -> None:
+        streaming.append(server.app.state.engine.streaming)
+        give_back(adapter)
+
+    monkeypatch.setattr(server.app.state.lifecycle, "_give_back", note)
+    with pytest.raises(RuntimeError, match="response already started"):
+        asyncio.run(server.app({**scope, "headers": headers, "asgi": {"version": "3.0"}}, receive, send))
+    assert streaming == [0]
+
+
 def test_loads_are_timed_by_phase_and_residents_are_marked(http: httpx.Client, server: TinyServer) -> None:
     chat(http, "words 1")
     read = Reading(http)
