@@ -8,8 +8,8 @@ from vllm.v1.structured_output.backend_xgrammar import validate_xgrammar_grammar
 def check_shape(request: ChatCompletionRequest) -> None:
     """Refuse a schema that xgrammar cannot hold an answer to, as calls of tools are held to theirs.
 
-    vLLM would go on to other libraries, in which a schema of a few hundred bytes (`allOf` of references that
-    double) takes all the memory there is, in this very process.
+    vLLM would go on to other libraries, of which one allocates what `{"type": "array", "minItems": N}` asks
+    for, in this very process.
 
     Raises:
         VLLMValidationError: says what xgrammar cannot.

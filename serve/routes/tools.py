@@ -25,6 +25,18 @@ MAX_PATTERNS = 32
 MAX_SCHEMA_INTEGER = 2**53
 """Beyond it, grammars overflow."""
 
+MAX_COUNT = 10_000
+"""The most that a schema may ask for: llguidance allocates eight bytes for each of `minItems`."""
+
+_COUNTS = (
+    "minItems",
+    "maxItems",
+    "minContains",
+    "maxContains",
+    "minProperties",
+    "maxProperties",
+    "minLength",
+)
 _PATTERN_KEYS = ("pattern", "patternProperties")
 
 
@@ -92,6 +104,8 @@ class _Budget:
             return f"bring the request to more than {MAX_CHARACTERS} characters in schemas"
         if isinstance(value, int) and abs(value) > MAX_SCHEMA_INTEGER:
             return f"hold the number {shown(str(value), 30)}, beyond {MAX_SCHEMA_INTEGER}"
+        if key in _COUNTS and isinstance(value, int | float) and value > MAX_COUNT:
+            return f"have {key} {value}, where at most {MAX_COUNT} goes"
         for pattern in _patterns(key, value):
             self._patterns += 1
             if self._patterns > MAX_PATTERNS:

@@ -64,6 +64,7 @@ def test_the_other_bounds() -> None:
         f"{tools.MAX_PATTERNS} patterns of {patterns.MAX_CHARACTERS} characters",
         f"up to {patterns.MAX_REPEATS} times",
         f"{patterns.MAX_EXPANDED} characters with their repetitions",
+        f"counts such as `minItems` up to {tools.MAX_COUNT}",
         f"{patterns.MAX_NESTED} in repetitions of repetitions",
         f"{Settings.request_seconds} s",
         f"`{fields.TOOL_NAME}`",
