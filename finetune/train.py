@@ -69,11 +69,11 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
     console.print(f"weights  {weights} ({weights.why})", highlight=False)
 
     from finetune.export import export
-    from finetune.probes import probe
     from finetune.render import open_renderer
     from finetune.training import checkpoint
     from finetune.training.answers import Answers
     from finetune.training.assemble import assemble, facts_of
+    from finetune.training.probes import probe
     from finetune.training.stopping import listening
     from finetune.training.trainer import load_adapter
     from finetune.training_report.page import write

@@ -120,7 +120,8 @@ def site(tmp_path: Path) -> Path:
     """This environment's packages, without this project's own entry among them."""
     folder = tmp_path / "site"
     folder.mkdir()
-    for path in SITE.iterdir():
+    # An editable installation leaves entry points beside the sources too.
+    for path in (*SITE.iterdir(), *(path for path in ROOT.iterdir() if (path / "__init__.py").is_file())):
         if not path.name.startswith(("enxerto", "__editable__")):
             (folder / path.name).symlink_to(path)
     return folder
@@ -128,7 +129,7 @@ def site(tmp_path: Path) -> Path:
 
 def _in(site: Path, base: Path, home: Path, port: int) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-S", "-m", "serve", "doctor", "--base", str(base), "--port", str(port)]
-    environment = os.environ | {"PYTHONPATH": f"{site}:{ROOT}", "ENXERTO_HOME": str(home)}
+    environment = os.environ | {"PYTHONPATH": str(site), "ENXERTO_HOME": str(home)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=home.parent)
 
 
