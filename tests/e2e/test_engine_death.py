@@ -24,7 +24,7 @@ TOKENS = 150
 READY_SECONDS = 300
 """A loaded machine of 2 cores needs a multiple of the 20 s that an idle one does."""
 
-LEAK_MB = 8
+LEAK_MB = 25
 LEAK_FILES = 5
 """A restart may cost the server so much on average: an engine's tokenizer is 40 MB, its sockets 15 files."""
 
