@@ -46,6 +46,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[dict[str, Any]]]:
 
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
+            print(record.getMessage())
             found.append(json.loads(record.getMessage()))
 
     found: list[dict[str, Any]] = []

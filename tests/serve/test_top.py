@@ -53,6 +53,7 @@ def http(server: TinyServer, url: str) -> Iterator[httpx.Client]:
 def run(*arguments: str) -> str:
     ran = CliRunner().invoke(app, ["top", *arguments], env={"COLUMNS": "120"}, catch_exceptions=False)
     assert ran.exit_code == 0, ran.output
+    print(f"\n{ran.output}")
     return ran.output
 
 
