@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ START_SECONDS = 400
 
 @dataclass(frozen=True)
 class Server:
-    """A running `serve up` with `MAX_LORAS` slots and a registry of its own."""
+    """A running `serve up` with a registry of its own."""
 
     url: str
     base: BaseManifest
@@ -55,21 +56,31 @@ def server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     home = tmp_path_factory.mktemp("home")
     (home / "bases").mkdir()
     (home / "bases" / BASE).symlink_to(base.resolve())
+    with serving(home, BASE, "--max-loras", str(MAX_LORAS), "--max-model-len", "2048") as server:
+        yield server
+
+
+@contextmanager
+def serving(home: Path, base: str, *options: str) -> Iterator[Server]:
+    """`serve up` on a base in `home`, with a free port; commands send its key meanwhile."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "serve", "up", "--port", str(port), "--max-loras", str(MAX_LORAS)]
-    command += ["--max-model-len", "2048"]
+    command = [sys.executable, "-m", "serve", "up", "--port", str(port), "--base", base, *options]
     process = subprocess.Popen(command, env=os.environ | {"ENXERTO_HOME": str(home)})
     url, log = f"http://127.0.0.1:{port}", home / "logs" / f"serve-{port}.log"
+    others_key = os.environ.pop("ENXERTO_API_KEY", None)
     try:
         _wait_until_ready(process, url, log)
         key = (home / "key").read_text().strip()
         # What the commands send, here as on a user's own machine.
         os.environ["ENXERTO_API_KEY"] = key
-        yield Server(url, read_base(base), base, log, key)
+        folder = home / "bases" / base
+        yield Server(url, read_base(folder), folder, log, key)
     finally:
         os.environ.pop("ENXERTO_API_KEY", None)
+        if others_key:
+            os.environ["ENXERTO_API_KEY"] = others_key
         process.send_signal(signal.SIGTERM)
         try:
             assert process.wait(timeout=60) == 0, "the server did not stop cleanly"
