@@ -47,9 +47,10 @@ def make(folder: Path, server: Server, seed: int) -> None:
 def _linear_layers(folder: Path) -> dict[str, tuple[int, int]]:
     """Module to (in, out) features, from the base's own AWQ tensors: qweight is (in, out / 8)."""
     layers = {}
-    with safe_open(folder / "model.safetensors", "pt") as file:
-        for key in file.keys():  # noqa: SIM118 (safe_open is no mapping)
-            if key.endswith(".qweight"):
-                inputs, packed = file.get_slice(key).get_shape()
-                layers[key.removesuffix(".qweight")] = (inputs, packed * 8)
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            for key in file.keys():  # noqa: SIM118 (safe_open is no mapping)
+                if key.endswith(".qweight"):
+                    inputs, packed = file.get_slice(key).get_shape()
+                    layers[key.removesuffix(".qweight")] = (inputs, packed * 8)
     return layers
