@@ -79,7 +79,7 @@ clean: ## remove the environment and caches of this checkout; bases and registry
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
 ##@ Measure
-.PHONY: bench-train bench-train-gpu bench-estimate bench-render bench-validate bench-registry
+.PHONY: bench-train bench-train-gpu bench-estimate bench-render bench-validate bench-registry bench-serve
 bench-train: $(STAMP) base ## this trainer beside plain TRL and PEFT: tokens per second, memory, loss
 	@$(BIN)/python -m bench.train $(ARGS)
 
@@ -98,8 +98,11 @@ bench-validate: $(STAMP) base ## time finetune validate on 100 000 conversations
 bench-registry: $(DEV) $(SYSTEM) ## uploads, names, lists, moves and size of a registry of 10 000 adapters
 	@$(BIN)/python -m bench.registry $(ARGS)
 
+bench-serve: $(DEV) base ## this server beside plain vLLM's: throughput, TTFT, loading adapters (ARGS="--base NAME")
+	@$(BIN)/python -m bench.serve $(ARGS)
+
 ##@ Check
-.PHONY: check test test-slow fuzz format
+.PHONY: check test test-slow fuzz soak format
 check: $(DEV) ## lint, format, strict types, layering, help text and README (seconds)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
@@ -114,6 +117,9 @@ test-slow: $(DEV) $(SYSTEM) base ## the same with larger numbers
 
 fuzz: $(DEV) ## 10 000 hostile adapters at a real server, others each time (ARGS="--seed 7" for the same again)
 	@$(BIN)/python -m bench.fuzz $(ARGS)
+
+soak: $(DEV) base ## 20 000 requests to 12 adapters on 4 slots, always changing, each answer checked (ARGS="--requests 2000")
+	@$(BIN)/python -m bench.soak $(ARGS)
 
 format: $(DEV) ## format the sources
 	@$(BIN)/ruff format $(SOURCES)

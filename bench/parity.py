@@ -41,7 +41,7 @@ console = Console(highlight=False)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--keep", type=Path, help="train into this folder, and take from there what is in it")
     given = parser.parse_args()
@@ -77,7 +77,7 @@ def _trained(folder: Path, name: str, lora: dict[str, Any], steps: int) -> Path:
                     "base": BASE,
                     "data": {"train": ["data/samples/train.jsonl"], "max_length": 1536, "heldout": 0.1},
                     "lora": lora,
-                    "train": {"steps": steps, "batch": 2, "learning_rate": 5e-4, "lora_plus": 8},
+                    "train": {"steps": steps, "batch": 1, "learning_rate": 5e-4, "lora_plus": 8},
                     "output": str(output),
                     "track": {"wandb": "off", "generations": 0},
                 }

@@ -29,7 +29,7 @@ START_SECONDS = 400
 
 @dataclass(frozen=True)
 class Server:
-    """A running `serve up` with `MAX_LORAS` slots and a registry of its own."""
+    """A running `serve up` with a registry of its own."""
 
     url: str
     base: BaseManifest
@@ -58,26 +58,28 @@ def server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     home = tmp_path_factory.mktemp("home")
     (home / "bases").mkdir()
     (home / "bases" / BASE).symlink_to(base.resolve())
-    with running(home, base, "--max-loras", str(MAX_LORAS), "--max-model-len", str(MAX_LEN)) as server:
-        # What the commands send, here as on a user's own machine.
-        os.environ["ENXERTO_API_KEY"] = server.key
-        try:
-            yield server
-        finally:
-            os.environ.pop("ENXERTO_API_KEY", None)
+    with serving(home, base, "--max-loras", str(MAX_LORAS), "--max-model-len", str(MAX_LEN)) as server:
+        yield server
 
 
 @contextmanager
-def running(home: Path, base: Path, *options: str) -> Iterator[Server]:
-    """`serve up` on the base in that folder; it must stop cleanly."""
+def serving(home: Path, base: Path, *options: str) -> Iterator[Server]:
+    """`serve up` on the base in that folder, with a free port; commands send its key meanwhile."""
     port = free_port()
     command = [sys.executable, "-m", "serve", "up", "--port", str(port), "--base", str(base), *options]
     process = subprocess.Popen(command, env=os.environ | {"ENXERTO_HOME": str(home)})
     url, log = f"http://127.0.0.1:{port}", home / "logs" / f"serve-{port}.log"
+    others_key = os.environ.pop("ENXERTO_API_KEY", None)
     try:
         _wait_until_ready(process, url, log)
-        yield Server(url, read_base(base), base, log, (home / "key").read_text().strip(), process.pid)
+        key = (home / "key").read_text().strip()
+        # What the commands send, here as on a user's own machine.
+        os.environ["ENXERTO_API_KEY"] = key
+        yield Server(url, read_base(base), base, log, key, process.pid)
     finally:
+        os.environ.pop("ENXERTO_API_KEY", None)
+        if others_key:
+            os.environ["ENXERTO_API_KEY"] = others_key
         process.send_signal(signal.SIGTERM)
         try:
             assert process.wait(timeout=60) == 0, "the server did not stop cleanly"

@@ -14,7 +14,7 @@ import pytest
 from openai import APIError, AsyncOpenAI, InternalServerError
 
 from serve.client.push import push
-from tests.conftest import Server, running
+from tests.conftest import Server, serving
 from tests.e2e import strong
 from tests.finetune import tiny_awq
 
@@ -34,7 +34,7 @@ def tiny(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
     """A server of its own, on a random base whose engine starts quickly, with one adapter."""
     folder = tmp_path_factory.mktemp("tiny")
     tiny_awq.make_base(folder / "tiny-awq", base)
-    with running(folder / "home", folder / "tiny-awq", "--max-loras", "2") as server:
+    with serving(folder / "home", folder / "tiny-awq", "--max-loras", "2") as server:
         strong.make(folder / "other", server, seed=1)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("ENXERTO_API_KEY", server.key)
