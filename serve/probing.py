@@ -28,7 +28,7 @@ class Prober:
             if probes is None:
                 return
             verdict = await self._replay(probes, version)
-            await asyncio.to_thread(verdicts.keep, version.digest, engine, verdict)
+            await asyncio.to_thread(verdicts.keep, version.digest, verdict)
         if verdict.why:
             raise UserError(verdict.why)
 
@@ -56,7 +56,8 @@ class Prober:
         )
         why = judge(found["base"], found["adapter"], trained.mean_kl, effect.mean_kl)
         numbers: dict[str, Any] = {name: one.as_json() for name, one in found.items()}
-        return Verdict(why, numbers | {"effect": effect.mean_kl, "trained_effect": trained.mean_kl})
+        numbers |= {"effect": round(effect.mean_kl, 6), "trained_effect": round(trained.mean_kl, 6)}
+        return Verdict(self._engine.identity, why, numbers)
 
 
 def judge(base: Agreement, adapter: Agreement, trained: float, effect: float) -> str | None:

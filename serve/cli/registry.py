@@ -204,7 +204,7 @@ def _share(adapter: dict[str, Any], alias: str, version: int) -> str:
 
 
 def _provenance(version: dict[str, Any]) -> None:
-    """Two lines: what it was made of, and what it changes and where it is."""
+    """What it was made of, what it changes and where it is, and whether engines say what its trainer said."""
     told = version["provenance"]
     if not told:
         return
@@ -220,3 +220,10 @@ def _provenance(version: dict[str, Any]) -> None:
         + (f"; {losses}" if losses else "")
         + (f"; was {', '.join(version['was'])}" if version["was"] else "")
     )
+    for verdict in version["parity"]:
+        found = verdict["found"]["adapter"]
+        said = verdict["why"] or (
+            f"as trained (mean divergence {found['mean_kl']:.4f} nats, likeliest token the same in "
+            f"{found['top1']:.0%} of {found['places']} places)"
+        )
+        typer.echo(f"      {verdict['engine']}: {said}")

@@ -1,5 +1,6 @@
 """How adapters, their versions and the moves of their aliases are shown."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ _DETAIL = _VERSION | {
     "loaded": ["http://127.0.0.1:8321"],
     "held_by": ["default"],
     "was": ["canary"],
+    "parity": [{"engine": "vllm 0.32.0 cpu torch.bfloat16", "why": None, "found": {"effect": 0.41}}],
 }
 _MOVE = {
     "sequence": 12,
@@ -63,9 +65,17 @@ class VersionCard(BaseModel):
     removed_by: str | None = None
 
 
+class ParityCard(BaseModel):
+    """Whether an engine says what the trainer's model said: `why` not, and what was `found`, in nats."""
+
+    engine: str
+    why: str | None
+    found: dict[str, Any]
+
+
 class VersionDetail(VersionCard):
     """`loaded` are the servers whose engine holds it, `held_by` the aliases that point to it and `was` those
-    that did; `provenance` is base, data, recipe, code and metrics."""
+    that did; `provenance` is base, data, recipe, code and metrics; `parity` is what came of its probes."""
 
     model_config = example(**_DETAIL)
     files: dict[str, str]
@@ -73,6 +83,7 @@ class VersionDetail(VersionCard):
     loaded: list[str]
     held_by: list[str]
     was: list[str]
+    parity: list[ParityCard]
 
 
 class CanaryCard(BaseModel):
@@ -162,7 +173,7 @@ def history_of(name: str, state: Any) -> AdapterHistory:
     adapter = state.registry.show(name)
     moves = state.registry.history(name)
     loaded = state.registry.storage.servers.loaded()
-    details = []
+    verdicts, details = state.registry.storage.verdicts, []
     for version in adapter.versions:
         own = {alias for alias, aim in adapter.aims.items() if version.number in aim.numbers}
         was = {move.alias for move in moves if move.aim and version.number in move.aim.numbers} - own
@@ -174,6 +185,7 @@ def history_of(name: str, state: Any) -> AdapterHistory:
                 loaded=loaded.get(version.reference, []),
                 held_by=sorted(own),
                 was=sorted(was),
+                parity=[ParityCard(**asdict(one)) for one in verdicts.of(version.digest)],
             )
         )
     return AdapterHistory(
