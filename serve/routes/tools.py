@@ -11,6 +11,7 @@ from data.errors import shown
 from data.schemas import schema_problem
 from serve.errors import ApiError
 from serve.routes.patterns import too_large
+from serve.routes.references import run_in_circles
 
 MAX_DEPTH = 32
 """Objects and lists in each other; OpenAI's own limit is 10 objects."""
@@ -91,7 +92,7 @@ class _Budget:
                     if isinstance(value, dict | list):
                         below.append(value)
             if not below:
-                return None
+                return "hold references that only refer" if run_in_circles(schema) else None
             level = below
         return f"are nested in more than {MAX_DEPTH} levels"
 
