@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bench.parent import die_with_parent
 from data.home import base_folder
 from data.manifest import BaseManifest, read_base
 
@@ -67,7 +68,13 @@ def serving(home: Path, base: str, *options: str) -> Iterator[Server]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "serve", "up", "--port", str(port), "--base", base, *options]
-    process = subprocess.Popen(command, env=os.environ | {"ENXERTO_HOME": str(home)})
+    # Ctrl-C reaches this process alone, which then ends the server once and in order.
+    process = subprocess.Popen(
+        command,
+        env=os.environ | {"ENXERTO_HOME": str(home)},
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+    )
     url, log = f"http://127.0.0.1:{port}", home / "logs" / f"serve-{port}.log"
     others_key = os.environ.pop("ENXERTO_API_KEY", None)
     try:
