@@ -2,7 +2,7 @@
 
 The same storm as `tests/e2e/test_never_wrong.py`, for longer: 16 clients, whole answers and streams, mixed
 with the base's, while versions are promoted, rolled back, pinned, removed and pushed again. Failures are
-printed, and the run goes on to count them.
+printed, and fifty of them end the run.
 """
 
 import argparse

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bench.parent import die_with_parent
 from data.home import base_folder
 from data.manifest import BaseManifest, read_base
 
@@ -67,7 +68,13 @@ def serving(home: Path, base: Path, *options: str) -> Iterator[Server]:
     """`serve up` on the base in that folder, with a free port; commands send its key meanwhile."""
     port = free_port()
     command = [sys.executable, "-m", "serve", "up", "--port", str(port), "--base", str(base), *options]
-    process = subprocess.Popen(command, env=os.environ | {"ENXERTO_HOME": str(home)})
+    # Ctrl-C reaches this process alone, which then ends the server once and in order.
+    process = subprocess.Popen(
+        command,
+        env=os.environ | {"ENXERTO_HOME": str(home)},
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+    )
     url, log = f"http://127.0.0.1:{port}", home / "logs" / f"serve-{port}.log"
     others_key = os.environ.pop("ENXERTO_API_KEY", None)
     try:

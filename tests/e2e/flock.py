@@ -165,4 +165,4 @@ def aviary(home: Path, tokenizer: Path) -> Iterator[Server]:
 
 def connect(server: Server) -> httpx.AsyncClient:
     """Waits longer than any queue of this server is."""
-    return httpx.AsyncClient(base_url=server.url, headers=server.headers, timeout=120)
+    return httpx.AsyncClient(base_url=server.url, headers=server.headers, timeout=60)

@@ -18,6 +18,8 @@ from tests.e2e.flock import BASE_TOKENS, QUESTIONS, VERSIONS, Flock, Request, as
 CLIENTS, OPERATORS = 16, 2
 LENGTHS = (4, 8, 8, 24, 48)
 """Tokens of a canary's answer: some are still running when their slot is wanted."""
+ENOUGH = 50
+"""Failures that end a storm: an engine that is dead fails all that is left."""
 
 
 @dataclass
@@ -61,22 +63,23 @@ class Storm:
         self._pointed: dict[str, Pointed] = {}
 
     async def run(self, client: httpx.AsyncClient) -> Tally:
-        """Until all requests are answered; the operators end with what they were doing."""
+        """Until all requests are answered, or `ENOUGH` failed; the operators end what they were doing."""
         for name in self._flock.names:
             alias = await _succeed(client, "GET", f"/v1/adapters/{name}/aliases/default")
             self._pointed[name] = Pointed([alias["version"]])
         over = asyncio.Event()
         shares = [self._flock.names[start::OPERATORS] for start in range(OPERATORS)]
-        operators = [asyncio.create_task(self._operate(client, names, over)) for names in shares]
-        try:
+        async with asyncio.TaskGroup() as group:
+            for names in shares:
+                group.create_task(self._operate(client, names, over))
             await asyncio.gather(*(self._client(client) for _ in range(CLIENTS)))
-        finally:
             over.set()
-            await asyncio.gather(*operators)
         return self.tally
 
     async def _client(self, client: httpx.AsyncClient) -> None:
         for _ in self._left:
+            if len(self.tally.failures) >= ENOUGH:
+                return
             request = self._request()
             pointed = self._pointed.get(request.name or "")
             since = pointed.done if pointed else 0

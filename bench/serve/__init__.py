@@ -1,0 +1,1 @@
+"""Plain vLLM's server beside this one."""
