@@ -76,7 +76,7 @@ async def _ok(client: httpx.AsyncClient, method: str, path: str, **content: Any)
 def both(home: Path, base: str, slots: int) -> Iterator[tuple[Server, list[Target]]]:
     """The two servers on the base of that name in `home`, with the same number of slots."""
     options = ("--max-loras", str(slots), "--max-lora-rank", str(RANK), "--max-model-len", str(LENGTH))
-    with serving(home, base, *options) as server, _plain(server, home / "plain.log", slots) as url:
+    with serving(home, home / "bases" / base, *options) as server, _plain(server, home / "plain.log", slots) as url:
         targets = [
             Target(OURS, server.url, server.headers, base),
             Target(PLAIN, url, {}, base),
