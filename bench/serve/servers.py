@@ -76,7 +76,8 @@ async def _ok(client: httpx.AsyncClient, method: str, path: str, **content: Any)
 def both(home: Path, base: str, slots: int) -> Iterator[tuple[Server, list[Target]]]:
     """The two servers on the base of that name in `home`, with the same number of slots."""
     options = ("--max-loras", str(slots), "--max-lora-rank", str(RANK), "--max-model-len", str(LENGTH))
-    with serving(home, home / "bases" / base, *options) as server, _plain(server, home / "plain.log", slots) as url:
+    folder, log = home / "bases" / base, home / "plain.log"
+    with serving(home, folder, *options) as server, _plain(server, log, slots) as url:
         targets = [
             Target(OURS, server.url, server.headers, base),
             Target(PLAIN, url, {}, base),
