@@ -176,10 +176,10 @@ class Supervisor:
             if not task.done():
                 task.cancel()
                 await asyncio.wait((task,))
-        self._notice()
-        if life.over.done():
             if not task.cancelled():
                 task.exception()  # taken, or asyncio would complain that nobody saw it
+        self._notice()
+        if life.over.done():
             raise EngineDied
         return task.result()
 
