@@ -1,10 +1,12 @@
 """The journal: one JSON line a reply, written as it comes, so that a killed run loses nothing."""
 
+import fcntl
 import json
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from data.errors import UserError
 from finetune.eval.ask import Reply
 
 
@@ -14,15 +16,25 @@ class Journal:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._known: dict[str, Reply] = {}
+        self._file = path.open("ab+")
+        self._claim(path)
+        self._file.seek(0)
         whole = 0
-        if path.exists():
-            for line in path.read_bytes().splitlines(keepends=True):
-                if not line.endswith(b"\n") or not self._remember(line):
-                    break
-                whole += len(line)
-        self._file = path.open("ab")
+        for line in self._file:
+            if not line.endswith(b"\n") or not self._remember(line):
+                break
+            whole += len(line)
         # Without this the next line would be glued to the torn one.
         self._file.truncate(whole)
+
+    def _claim(self, path: Path) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise UserError(
+                f"another evaluation is writing {path}; wait for it, or choose another folder with --out."
+            ) from None
 
     def _remember(self, line: bytes) -> bool:
         try:

@@ -1,0 +1,47 @@
+"""The memory of answers on this machine: what these weights were once asked, they are not asked again."""
+
+import sqlite3
+from pathlib import Path
+
+from data.errors import UserError
+from finetune.eval.ask import Reply
+
+
+class AnswerCache:
+    """Replies by key in one SQLite file, shared by all runs; several may write at the same time.
+
+    With `forgotten`, what it knows is asked anew and replaced. Use as a context manager. It outlives a killed
+    process, and does not wait for the disk: what a power cut takes can be asked again.
+    """
+
+    def __init__(self, path: Path, forgotten: bool = False) -> None:
+        self._forgotten = forgotten
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._database = sqlite3.connect(path, timeout=60, isolation_level=None)
+        try:
+            self._database.execute("PRAGMA synchronous = OFF")
+            self._database.execute("PRAGMA journal_mode = PERSIST")
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID"
+            )
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            raise UserError(
+                f"the cache of answers {path} cannot be read ({error}); delete it, and it is made again."
+            ) from None
+
+    def __enter__(self) -> "AnswerCache":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def get(self, key: str) -> Reply | None:
+        if self._forgotten:
+            return None
+        row = self._database.execute("SELECT reply FROM answers WHERE key = ?", (key,)).fetchone()
+        return Reply.model_validate_json(row[0]) if row else None
+
+    def add(self, key: str, reply: Reply) -> None:
+        text = reply.model_dump_json(exclude_defaults=True)
+        self._database.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, text))
