@@ -132,19 +132,36 @@ def export(
 
 @app.command("eval")
 def evaluate(
-    suite: Annotated[Path, typer.Argument(help="The suite, a YAML file.")],
+    suite: Annotated[Path, typer.Argument(help="The suite, a YAML file; or a report.json, to run it again.")],
     models: Annotated[
-        str, typer.Option(help="Names to ask, separated by commas; `base` is the endpoint's base.")
-    ],
+        str | None,
+        typer.Option(
+            help="Names to ask, separated by commas; `base` is the endpoint's base. Each is compared with "
+            "those before it."
+        ),
+    ] = None,
     url: Annotated[str, typer.Option(envvar="ENXERTO_URL", help="The endpoint.")] = "http://127.0.0.1:8321",
     out: Annotated[
         Path | None, typer.Option(help="Folder of the report; runs/eval/<suite> by default.")
     ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask again what is known already.")] = False,
 ) -> None:
-    """Ask a served endpoint the questions of a suite, and write report.json and report.html."""
+    """Ask a served endpoint the questions of a suite, and write report.json, report.html and report.md."""
     from finetune.eval.command import evaluate as run
 
-    run(suite, [name.strip() for name in models.split(",")], url, out or Path("runs/eval") / suite.stem)
+    names = [name.strip() for name in models.split(",")] if models else []
+    run(suite, names, url, out or Path("runs/eval") / suite.stem, fresh)
+
+
+@app.command()
+def compare(
+    reports: Annotated[list[Path], typer.Argument(help="Folders of `finetune eval`, or their report.json.")],
+    html: Annotated[Path | None, typer.Option(help="Write the comparison as a page too.")] = None,
+) -> None:
+    """Compare the models of several evaluation reports with the first one."""
+    from finetune.eval.compare import compare as run
+
+    run(reports, html)
 
 
 def main() -> None:

@@ -67,28 +67,6 @@ def test_the_console_is_really_listened_to(report: EvalReport) -> None:
     assert "heard" in shown(page)[1]
 
 
-PROBE = """<script>
-const rows = [...document.querySelectorAll(".row")].filter((row) => row.offsetHeight);
-document.title = [document.documentElement.scrollWidth, innerWidth, rows.length,
-  Math.min(...rows.map((row) => row.querySelector("td").offsetWidth))].join();
-</script></body>"""
-
-
-@browser
-def test_on_a_phone_cells_stand_below_each_other_and_nothing_is_wider_than_the_screen(
-    report: EvalReport,
-) -> None:
-    page = Path("out/report.html")
-    page.write_text(page.read_text(encoding="utf-8").replace("</body>", PROBE), encoding="utf-8")
-    done = browse("--window-size=390,844", "--dump-dom", f"{page.resolve().as_uri()}#filter=wrong:base")
-    found = re.search(r"<title>([\d,]+)</title>", done.stdout)
-    assert found is not None
-    widest, screen, rows, cell = map(int, found[1].split(","))
-    assert widest <= screen <= 500
-    assert cell > 0.8 * screen
-    assert rows == 3
-
-
 def test_what_a_model_says_cannot_become_markup(suite: Path, fake: Fake) -> None:
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&"
     fake.reply = lambda adapter, text: call(evil, f'{{"{evil[:8]}": 1}}') if adapter else words(evil)
