@@ -79,7 +79,7 @@ clean: ## remove the environment and caches of this checkout; bases and registry
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
 ##@ Measure
-.PHONY: bench-train bench-train-gpu bench-estimate bench-render bench-validate bench-registry
+.PHONY: bench-train bench-train-gpu bench-estimate bench-render bench-validate bench-registry bench-eval
 bench-train: $(STAMP) base ## this trainer beside plain TRL and PEFT: tokens per second, memory, loss
 	@$(BIN)/python -m bench.train $(ARGS)
 
@@ -97,6 +97,9 @@ bench-validate: $(STAMP) base ## time finetune validate on 100 000 conversations
 
 bench-registry: $(DEV) $(SYSTEM) ## uploads, names, lists, moves and size of a registry of 10 000 adapters
 	@$(BIN)/python -m bench.registry $(ARGS)
+
+bench-eval: $(DEV) ## what the evaluation adds to its requests, and its statistics beside SciPy's
+	@$(BIN)/python -m bench.eval $(ARGS)
 
 ##@ Check
 .PHONY: check test test-slow fuzz format

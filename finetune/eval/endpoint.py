@@ -6,6 +6,8 @@ aiohttp, because with 64 requests under way a request costs httpx 2 ms of this p
 import json
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import stamina
@@ -47,7 +49,7 @@ class Endpoint:
             headers={"authorization": f"Bearer {key}"} if key else {},
             timeout=self._timeout,
             connector=aiohttp.TCPConnector(limit=self._connections),
-            trust_env=True,
+            proxy=_proxy(self.url),
         )
         return self
 
@@ -105,6 +107,12 @@ class Endpoint:
             f"nobody answers at {self.url} ({error or type(error).__name__}); start the server with "
             "`serve up`, or give its address with --url."
         )
+
+
+def _proxy(url: str) -> str | None:
+    """What the environment says (`HTTPS_PROXY`, `NO_PROXY`); aiohttp alone would look at every request."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 
 
 def _may_pass(error: Exception) -> bool | float:

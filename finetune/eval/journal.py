@@ -16,14 +16,14 @@ class Journal:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._known: dict[str, Reply] = {}
-        self._file = path.open("ab+")
+        self._file = path.open("ab", buffering=0)
         self._claim(path)
-        self._file.seek(0)
         whole = 0
-        for line in self._file:
-            if not line.endswith(b"\n") or not self._remember(line):
-                break
-            whole += len(line)
+        with path.open("rb") as lines:
+            for line in lines:
+                if not line.endswith(b"\n") or not self._remember(line):
+                    break
+                whole += len(line)
         # Without this the next line would be glued to the torn one.
         self._file.truncate(whole)
 
@@ -56,8 +56,7 @@ class Journal:
             "id": sample,
             "reply": reply.model_dump(mode="json", exclude_defaults=True),
         }
-        self._file.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
-        self._file.flush()
+        self._file.write((json.dumps(record, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
         self._known[key] = reply
 
     def close(self) -> None:

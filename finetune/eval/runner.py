@@ -69,9 +69,7 @@ async def run(
             reply = await ask.ask(endpoint, job.question, job.served, bodies)
             if reply.failure is None:
                 _note(job, reply, journal)
-                # Only where it is known what answered: a name alone may mean other weights tomorrow.
-                if job.served.weights is not None:
-                    cache.add(job.key, reply)
+                _remember(job, reply, cache)
             replies.by_place[job.place] = reply
             bar.advance(bars[job.question.task])
 
@@ -94,6 +92,8 @@ async def run(
 
 def _known(job: _Job, journal: Journal, cache: AnswerCache) -> Reply | None:
     if found := journal.get(job.key):
+        # A run that was killed may not have come to that.
+        _remember(job, found, cache)
         return found
     if job.served.weights is not None and (found := cache.get(job.key)):
         _note(job, found, journal)
@@ -103,6 +103,12 @@ def _known(job: _Job, journal: Journal, cache: AnswerCache) -> Reply | None:
 
 def _note(job: _Job, reply: Reply, journal: Journal) -> None:
     journal.add(job.key, job.served.name, job.question.task, job.question.id, reply)
+
+
+def _remember(job: _Job, reply: Reply, cache: AnswerCache) -> None:
+    """Only where it is known what answered: a name alone may mean other weights tomorrow."""
+    if job.served.weights is not None:
+        cache.add(job.key, reply)
 
 
 def _progress() -> Progress:

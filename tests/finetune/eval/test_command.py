@@ -15,7 +15,7 @@ from data.errors import UserError
 from data.report import EvalReport, read_report
 from finetune.eval import metrics
 from finetune.eval.command import evaluate
-from finetune.eval.endpoint import RefusedError, _may_pass
+from finetune.eval.endpoint import RefusedError, _may_pass, _proxy
 from finetune.eval.journal import Journal
 from tests.finetune.eval.conftest import DIGEST, clock, write_lines
 from tests.finetune.eval.endpoint import (
@@ -227,6 +227,24 @@ def test_a_broken_cache_is_named(suite: Path, fake: Fake, own_home: Path) -> Non
     (own_home / "answers.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(UserError, match=r"answers\.sqlite cannot be read .*delete it"):
         run(suite, fake)
+
+
+def test_what_a_killed_run_kept_is_known_to_all_after_it_went_on(
+    suite: Path, fake: Fake, own_home: Path
+) -> None:
+    run(suite, fake)
+    (own_home / "answers.sqlite").unlink()  # a kill takes what was not written yet
+    (OUT / "report.json").unlink()
+    run(suite, fake)
+    assert evaluate(suite, MODELS, fake.url, Path("elsewhere")).reused == 14
+
+
+def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy:8080")
+    monkeypatch.setenv("no_proxy", "example.org,127.0.0.1")
+    assert _proxy("http://models.example/v1") == "http://proxy:8080"
+    assert _proxy("http://example.org") is None
+    assert _proxy("http://127.0.0.1:8321") is None
 
 
 def test_a_busy_endpoint_says_how_long_to_wait(suite: Path, fake: Fake) -> None:
