@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from data.errors import UserError
 from data.manifest import first_error
 
-Measure = Literal["accuracy", "perplexity"]
-Kind = Literal["tools", "perplexity", "chat"]
+Measure = Literal["accuracy", "score", "perplexity"]
+Kind = Literal["tools", "reference", "perplexity", "chat"]
 
 
 class _Shape(BaseModel):
@@ -34,8 +34,8 @@ class Result(_Shape):
     """One model's answer to one sample.
 
     `score` is None where the answer could not be scored, and `why` then says what stood in the way; chat
-    answers are shown, never scored. For tools it is 1 or 0; for perplexity it is the negative log
-    likelihood, in nats, of the expected answer's `scored_tokens` tokens.
+    answers are shown, never scored. For tools it is 1 or 0, against a reference between 0 and 1; for
+    perplexity it is the negative log likelihood, in nats, of the expected answer's `scored_tokens` tokens.
     """
 
     got: Answer | None
@@ -66,8 +66,9 @@ class Sample(_Shape):
 class Metric(_Shape):
     """A mean with its 95% interval; None where too few samples were scored to say.
 
-    Accuracy is a share between 0 and 1. Perplexity is pooled over the answers' tokens. `n` samples were
-    scored, and `unscored` more were asked: they count neither as right nor as wrong.
+    Accuracy is a share between 0 and 1; a score, against references, is a mean between 0 and 1. Perplexity
+    is pooled over the answers' tokens. `n` samples were scored, and `unscored` more were asked: they count
+    neither as right nor as wrong.
     """
 
     model: str
@@ -85,7 +86,7 @@ class Metric(_Shape):
 class Difference(_Shape):
     """`model` against `against` over the `n` samples that both scored, with its 95% interval.
 
-    Accuracy: the difference of the shares. Perplexity: the ratio, so that 1.05 is 5% worse.
+    Accuracy and score: the difference. Perplexity: the ratio, so that 1.05 is 5% worse.
     """
 
     model: str

@@ -11,7 +11,7 @@ from data import digest
 from data.errors import UserError
 from data.report import Answer, Call, Served
 from finetune.eval.endpoint import Endpoint, RefusedError
-from finetune.eval.questions import Question
+from finetune.eval.question import Question
 from finetune.eval.served import adapter_of
 from finetune.eval.suite import Suite
 

@@ -11,6 +11,7 @@ from data.report import EvalReport, Metric
 from finetune.eval import html, questions, report, runner, served
 from finetune.eval.endpoint import Endpoint
 from finetune.eval.journal import Journal
+from finetune.eval.question import Question
 from finetune.eval.suite import Suite, load
 from finetune.pages import write
 
@@ -33,7 +34,7 @@ def evaluate(suite: Path, models: list[str], url: str, out: Path) -> EvalReport:
 
 
 async def _evaluate(
-    chosen: Suite, asked: list[questions.Question], models: list[str], url: str, answers: Path
+    chosen: Suite, asked: list[Question], models: list[str], url: str, answers: Path
 ) -> EvalReport:
     started = report.now()
     async with Endpoint(url, chosen.timeout_s, chosen.concurrency) as endpoint:
@@ -61,10 +62,14 @@ def _cell(metric: Metric | None) -> str:
     """Value, interval and sizes, one a line."""
     if metric is None:
         return "–"
-    share = metric.measure == "accuracy"
+    share = metric.measure != "perplexity"
     shown, spread = "nothing scored", ""
     if metric.value is not None:
-        shown = f"{metric.value:.1%} right" if share else f"perplexity {metric.value:.2f}"
+        shown = {
+            "accuracy": f"{metric.value:.1%} right",
+            "score": f"score {metric.value:.1%}",
+            "perplexity": f"perplexity {metric.value:.2f}",
+        }[metric.measure]
     if metric.low is not None and metric.high is not None:
         spread = (
             f"{metric.low:.1%} to {metric.high:.1%}\n"

@@ -35,18 +35,18 @@ def _percent(share: float) -> str:
 def _value(metric: Metric) -> str:
     if metric.value is None:
         return "–"
-    return _percent(metric.value) if metric.measure == "accuracy" else f"{metric.value:.2f}"
+    return _percent(metric.value) if metric.measure != "perplexity" else f"{metric.value:.2f}"
 
 
 def _interval(found: Metric | Difference) -> str:
     """The 95% interval in the unit of the value; says so when there is none."""
     if found.low is None or found.high is None:
         return "no interval"
-    if isinstance(found, Difference) and found.measure == "accuracy":
+    if isinstance(found, Difference) and found.measure != "perplexity":
         return f"{_signed(100 * found.low, 0)} to {_signed(100 * found.high, 0)} points"
     if isinstance(found, Difference):
         return f"{_signed(100 * (found.low - 1), 1)} to {_signed(100 * (found.high - 1), 1)}%"
-    if found.measure == "accuracy":
+    if found.measure != "perplexity":
         return f"{100 * found.low:.0f}–{100 * found.high:.0f}%"
     return f"{found.low:.2f}–{found.high:.2f}"
 
@@ -55,7 +55,7 @@ def _change(found: Difference) -> str:
     """The difference as a phrase, which claims no more than its interval does."""
     if found.value is None:
         return "no sample was scored for both"
-    if found.measure == "accuracy":
+    if found.measure != "perplexity":
         said, none, better = f"{_signed(100 * found.value, 1)} points", 0.0, found.value > 0
     else:
         said, none, better = f"{_signed(100 * (found.value - 1), 1)}%", 1.0, found.value < 1
@@ -73,7 +73,7 @@ def _categories(report: EvalReport) -> list[tuple[str, list[tuple[str, list[Metr
     """(task, [(category, a metric for each model)]) for what the chart shows."""
     tasks: dict[str, dict[str, list[Metric]]] = {}
     for metric in report.metrics:
-        if metric.measure == "accuracy":
+        if metric.measure != "perplexity":
             rows = tasks.setdefault(metric.task, {})
             rows.setdefault(metric.category or "all", []).append(metric)
     return [(task, list(rows.items())) for task, rows in tasks.items()]
@@ -139,7 +139,7 @@ def _sample_perplexity(result: Result) -> str:
 def _verdict(sample: Sample, result: Result) -> str:
     if result.score is None:
         return "unscored"
-    if sample.kind == "perplexity":
+    if sample.kind == "perplexity" or 0 < result.score < 1:
         return "measured"
     return "right" if result.score == 1 else "wrong"
 

@@ -8,13 +8,14 @@ from typing import TypeVar
 
 from data.report import Difference, EvalReport, Measure, Metric, Result, Sample, Served
 from finetune.eval import questions as asked
-from finetune.eval import scorers, statistics
+from finetune.eval import statistics
 from finetune.eval.ask import Reply
-from finetune.eval.questions import Question
+from finetune.eval.question import Question
 from finetune.eval.runner import Replies
 from finetune.eval.suite import Suite
 
 Value = TypeVar("Value")
+_MEASURES: dict[str, Measure] = {"tools": "accuracy", "reference": "score", "perplexity": "perplexity"}
 
 
 def build(
@@ -72,9 +73,9 @@ def _result(question: Question, reply: Reply) -> Result:
     why, flags = reply.failure or "", list[str]()
     if reply.failure is None and question.kind == "perplexity":
         score, why = reply.nats, "log likelihood of the expected words"
-    elif reply.failure is None and question.kind == "tools":
-        assert question.expected is not None and reply.answer is not None
-        verdict = scorers.tool_calls(question.expected, reply.answer, question.tools, reply.cut_off)
+    elif reply.failure is None and question.score is not None:
+        assert reply.answer is not None
+        verdict = question.score(reply.answer, reply.cut_off)
         score, why, flags = verdict.score, verdict.why, list(verdict.flags)
     elif reply.cut_off:
         flags = ["cut_off"]
@@ -95,7 +96,7 @@ def _groups(samples: list[Sample]) -> list[tuple[str, str | None, Measure, list[
     groups: list[tuple[str, str | None, Measure, list[Sample]]] = []
     for task in dict.fromkeys(sample.task for sample in samples if sample.kind != "chat"):
         of_task = [sample for sample in samples if sample.task == task]
-        measure: Measure = "perplexity" if of_task[0].kind == "perplexity" else "accuracy"
+        measure = _MEASURES[of_task[0].kind]
         groups.append((task, None, measure, of_task))
         categories = list(dict.fromkeys(sample.category for sample in of_task))
         if len(categories) > 1:
