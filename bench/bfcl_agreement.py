@@ -138,6 +138,12 @@ def _whole_in_floats(value: Any, declared: dict[str, Any], options: list[Any]) -
     return isinstance(value, list) and items == "float" and any(type(item) is int for item in value)
 
 
+def _float_in_whole(value: Any, declared: dict[str, Any], options: list[Any]) -> bool:
+    items = declared.get("items", {}).get("type")
+    is_list = isinstance(value, list) and items == "integer" and "" in options
+    return is_list and any(type(item) is float for item in value)
+
+
 def _deep_text(value: Any, declared: dict[str, Any], options: list[Any]) -> bool:
     """Text at a depth that the checker compares to the letter: two lists, or a list in a dictionary, down."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -164,7 +170,8 @@ def _number_for_boolean(value: Any, declared: dict[str, Any], options: list[Any]
 
 _REASONS: list[tuple[str, bool, Callable[[Any, dict[str, Any], list[Any]], bool]]] = [
     ("a whole number in a list of floats", False, _whole_in_floats),
-    ("text in a list in a dictionary", False, _deep_text),
+    ("text two levels down", False, _deep_text),
+    ("a float in an optional list of whole numbers", True, _float_in_whole),
     ("true for 1, or 1 for true, inside another value", True, _number_for_boolean),
 ]
 

@@ -1,6 +1,7 @@
 """BFCL's questions as chat completions: OpenAI's tools in, possible answers beside them."""
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -104,11 +105,16 @@ _FLOAT = " This is a float type value."
 
 def _example(call: Possible) -> Call:
     """One right call, for people: the first possible values, without what may be left out."""
-    return Call(name=call.name, arguments=json.dumps(_first_values(call.arguments), ensure_ascii=False))
+    arguments = _first_values(call.arguments, call.required)
+    return Call(name=call.name, arguments=json.dumps(arguments, ensure_ascii=False))
 
 
-def _first_values(options: dict[str, list[Any]]) -> dict[str, Any]:
-    return {name: _first(possible[0]) for name, possible in options.items() if "" not in possible}
+def _first_values(options: dict[str, list[Any]], required: Sequence[str] = ()) -> dict[str, Any]:
+    return {
+        name: _first(next((value for value in possible if value != ""), ""))
+        for name, possible in options.items()
+        if name in required or (possible and "" not in possible)
+    }
 
 
 def _first(value: Any) -> Any:

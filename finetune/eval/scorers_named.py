@@ -32,7 +32,9 @@ Maker = Callable[[list[dict[str, Any]], Answer], Score]
 
 def names() -> list[str]:
     """What can stand in a suite; a package cannot take the name of a scorer of this project."""
-    return [*scorers_text.SCORERS, _JSON_SCHEMA, *sorted(entry_points(group=GROUP).names)]
+    return list(
+        dict.fromkeys([*scorers_text.SCORERS, _JSON_SCHEMA, *sorted(entry_points(group=GROUP).names)])
+    )
 
 
 def maker(name: str, schema_file: Path | None = None) -> Maker:
@@ -43,7 +45,13 @@ def maker(name: str, schema_file: Path | None = None) -> Maker:
         assert schema_file is not None
         keeps = _of_words(partial(_keeps_to, _schema(schema_file)))
         return lambda messages, expected: keeps
-    [point] = entry_points(group=GROUP, name=name)
+    offers = list(entry_points(group=GROUP, name=name))
+    if len(offers) > 1:
+        raise UserError(
+            f"scorer {name!r} is offered by {len(offers)} installed packages "
+            f"({', '.join(sorted(point.value for point in offers))}); uninstall all but one."
+        )
+    [point] = offers
     try:
         own: Own = point.load()
     except Exception as error:
