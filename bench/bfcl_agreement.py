@@ -63,7 +63,7 @@ def cases(seed: int) -> Iterator[tuple[str, Case]]:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def official(found: list[Case]) -> list[dict[str, Any]]:

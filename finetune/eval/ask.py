@@ -66,7 +66,7 @@ async def ask(endpoint: Endpoint, question: Question, served: Served, bodies: li
             _check_who(answer, served)
         if question.kind == "perplexity":
             return _likelihood(answers[0], answers[1], latency)
-        return _answer(answers[0], latency)
+        return read_answer(answers[0], latency)
     except httpx.TimeoutException:
         return Reply(failure="no answer within the suite's timeout_s")
     except (RefusedError, UnusableError) as error:
@@ -81,7 +81,8 @@ def _check_who(answer: dict[str, Any], served: Served) -> None:
         )
 
 
-def _answer(body: dict[str, Any], latency: float) -> Reply:
+def read_answer(body: dict[str, Any], latency: float | None = None) -> Reply:
+    """The reply in a chat completion; UnusableError where the body is none."""
     try:
         choice, usage = body["choices"][0], body.get("usage") or {}
         message = choice["message"]

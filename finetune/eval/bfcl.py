@@ -35,7 +35,7 @@ def questions(task: str, category: Category) -> list[Question]:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}); delete its folder to download it again.") from None
 
@@ -46,7 +46,7 @@ def _question(
     functions = row["function"]
     tools = [tool(function) for function in functions]
     if category.endswith("_relevance"):
-        expected, score = None, scorers.any_call
+        expected, score = Answer(content="(any call)"), scorers.any_call
     else:
         calls = possible(functions, truth or [])
         expected = Answer(calls=list(map(_example, calls))) if calls else Answer(content="(no call)")

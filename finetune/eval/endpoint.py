@@ -23,12 +23,22 @@ class RefusedError(Exception):
 
 
 class Endpoint:
-    """Use as an async context manager. `url` may end in `/v1` or not."""
+    """Use as an async context manager. `url` may end in `/v1` or not.
 
-    def __init__(self, url: str, timeout_s: float, connections: int = 8, patience_s: float = 60) -> None:
+    `key` stands for the one that belongs to this machine's own servers; "" sends none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout_s: float,
+        connections: int = 8,
+        patience_s: float = 60,
+        key: str | None = None,
+    ) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
         self._patience = patience_s
-        key = api_key(self.url)
+        key = api_key(self.url) if key is None else key
         self._client = httpx.AsyncClient(
             base_url=self.url,
             headers={"authorization": f"Bearer {key}"} if key else {},
