@@ -10,7 +10,7 @@ from data.errors import UserError
 from data.manifest import first_error
 
 Measure = Literal["accuracy", "score", "perplexity"]
-Kind = Literal["tools", "perplexity", "chat"]
+Kind = Literal["tools", "reference", "perplexity", "chat"]
 
 
 class _Shape(BaseModel):
@@ -35,8 +35,8 @@ class Result(_Shape):
     """One model's answer to one sample.
 
     `score` is None where the answer could not be scored, and `why` then says what stood in the way; chat
-    answers are shown, never scored. It lies between 0 and 1, and for tools it is 1 or 0; for perplexity it
-    is the negative log likelihood, in nats, of the expected answer's `scored_tokens` tokens.
+    answers are shown, never scored. For tools it is 1 or 0, against a reference between 0 and 1; for
+    perplexity it is the negative log likelihood, in nats, of the expected answer's `scored_tokens` tokens.
     """
 
     got: Answer | None

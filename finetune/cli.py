@@ -164,6 +164,19 @@ def compare(
     run(reports, html)
 
 
+@app.command()
+def judge(
+    report: Annotated[Path, typer.Argument(help="The report.json of `finetune eval`.")],
+    model: Annotated[str, typer.Option(help="The judge's name at its endpoint.")],
+    url: Annotated[str, typer.Option(help="The judge's endpoint; its key is $ENXERTO_JUDGE_KEY.")],
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Questions at a time.")] = 8,
+) -> None:
+    """Have another model compare the answers of a report in pairs; leaves judge.json beside it."""
+    from finetune.eval.judge import judge as run
+
+    run(report, model, url, concurrency)
+
+
 def main() -> None:
     """The console script: a person's mistake is one message and exit code 2."""
     try:

@@ -10,7 +10,7 @@ from data import digest
 from data.errors import UserError
 from data.report import Answer, Call, Served
 from finetune.eval.endpoint import Endpoint, RefusedError, SlowError
-from finetune.eval.questions import Question
+from finetune.eval.question import Question
 from finetune.eval.served import adapter_of
 from finetune.eval.suite import Suite
 
@@ -70,7 +70,7 @@ async def ask(endpoint: Endpoint, question: Question, served: Served, bodies: li
             _check_who(answer, served)
         if question.kind == "perplexity":
             return _likelihood(answers[0], answers[1], latency)
-        return _answer(answers[0], latency)
+        return read_answer(answers[0], latency)
     except (RefusedError, SlowError, UnusableError) as error:
         return Reply(failure=str(error))
 
@@ -83,7 +83,8 @@ def _check_who(answer: dict[str, Any], served: Served) -> None:
         )
 
 
-def _answer(body: dict[str, Any], latency: float) -> Reply:
+def read_answer(body: dict[str, Any], latency: float | None = None) -> Reply:
+    """The reply in a chat completion; UnusableError where the body is none."""
     try:
         choice, usage = body["choices"][0], body.get("usage") or {}
         message = choice["message"]

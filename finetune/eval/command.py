@@ -13,6 +13,7 @@ from finetune.eval import again, console, html, markdown, questions, report, run
 from finetune.eval.answers import AnswerCache
 from finetune.eval.endpoint import Endpoint
 from finetune.eval.journal import Journal
+from finetune.eval.question import Question
 from finetune.eval.suite import Suite, load
 from finetune.pages import write
 
@@ -52,7 +53,7 @@ def evaluate(suite: Path, models: list[str], url: str, out: Path, fresh: bool = 
 
 async def _evaluate(
     chosen: Suite,
-    asked: list[questions.Question],
+    asked: list[Question],
     models: list[str],
     url: str,
     journal: Journal,

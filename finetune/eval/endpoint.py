@@ -35,18 +35,28 @@ class SlowError(Exception):
 
 
 class Endpoint:
-    """Use as an async context manager. `url` may end in `/v1` or not."""
+    """Use as an async context manager. `url` may end in `/v1` or not.
 
-    def __init__(self, url: str, timeout_s: float, connections: int = 8, patience_s: float = 60) -> None:
+    `key` stands for the one that belongs to this machine's own servers; "" sends none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout_s: float,
+        connections: int = 8,
+        patience_s: float = 60,
+        key: str | None = None,
+    ) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
         self._patience = patience_s
+        self._key = api_key(self.url) if key is None else key
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=10)
         self._connections = connections
 
     async def __aenter__(self) -> "Endpoint":
-        key = api_key(self.url)
         self._session = aiohttp.ClientSession(
-            headers={"authorization": f"Bearer {key}"} if key else {},
+            headers={"authorization": f"Bearer {self._key}"} if self._key else {},
             timeout=self._timeout,
             connector=aiohttp.TCPConnector(limit=self._connections),
             proxy=_proxy(self.url),
@@ -97,7 +107,9 @@ class Endpoint:
         raise AssertionError("stamina returns or raises")
 
     async def _send(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        async with self._session.request(method, self.url + path, json=body) as response:
+        async with self._session.request(
+            method, self.url + path, json=body, allow_redirects=False
+        ) as response:
             text = await response.text(errors="replace")
             wait = response.headers.get("retry-after", "")
             return _read(response.status, text, min(float(wait), _LONGEST_WAIT_S) if wait.isdigit() else None)

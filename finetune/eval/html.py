@@ -174,11 +174,9 @@ def _verdicts(sample: Sample) -> dict[str, str]:
 def _verdict(sample: Sample, result: Result) -> str:
     if result.score is None:
         return "unscored"
-    if sample.kind == "perplexity":
+    if sample.kind == "perplexity" or 0 < result.score < 1:
         return "measured"
-    if result.score in (0, 1):
-        return "right" if result.score else "wrong"
-    return f"{100 * result.score:.0f}%"
+    return "right" if result.score == 1 else "wrong"
 
 
 def _pieces(sample: Sample, result: Result) -> list[diff.Piece]:

@@ -1,13 +1,14 @@
 """From scored samples to metrics and differences, over each task and each of its categories."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import NamedTuple, TypeVar
 
-from data.report import Difference, Measure, Metric, Result, Sample
+from data.report import Difference, Kind, Measure, Metric, Result, Sample
 from finetune.eval import statistics
 
 Value = TypeVar("Value")
+_MEASURES: dict[Kind, Measure] = {"tools": "accuracy", "reference": "score", "perplexity": "perplexity"}
 
 
 class Group(NamedTuple):
@@ -24,7 +25,7 @@ def groups(samples: Sequence[Sample]) -> list[Group]:
     found: list[Group] = []
     for task in dict.fromkeys(sample.task for sample in samples if sample.kind != "chat"):
         of_task = [sample for sample in samples if sample.task == task]
-        measure = _measure(of_task)
+        measure = _MEASURES[of_task[0].kind]
         found.append(Group(task, None, measure, of_task))
         categories = list(dict.fromkeys(sample.category for sample in of_task))
         if len(categories) > 1:
@@ -43,15 +44,6 @@ def differences(samples: Sequence[Sample], models: Sequence[str], seed: int) -> 
     """Each model against every one before it, so against the base and against what serves now."""
     pairs = [(model, against) for against, model in combinations(models, 2)]
     return [difference(*pair, group, seed) for group in groups(samples) for pair in pairs]
-
-
-def _measure(samples: Iterable[Sample]) -> Measure:
-    scores = set()
-    for sample in samples:
-        if sample.kind == "perplexity":
-            return "perplexity"
-        scores |= {result.score for result in sample.results.values()}
-    return "accuracy" if scores <= {0, 1, None} else "score"
 
 
 def _metric(model: str, group: Group, seed: int) -> Metric:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from data.report import EvalReport, Result, Sample, Served
-from finetune.eval import metrics, scorers
+from finetune.eval import metrics
 from finetune.eval import questions as asked
 from finetune.eval.ask import Reply
-from finetune.eval.questions import Question
+from finetune.eval.question import Question
 from finetune.eval.runner import Replies
 from finetune.eval.suite import Suite
 
@@ -64,9 +64,9 @@ def _result(question: Question, reply: Reply) -> Result:
     why, flags = reply.failure or "", list[str]()
     if reply.failure is None and question.kind == "perplexity":
         score, why = reply.nats, "log likelihood of the expected words"
-    elif reply.failure is None and question.kind == "tools":
-        assert question.expected is not None and reply.answer is not None
-        verdict = scorers.tool_calls(question.expected, reply.answer, question.tools, reply.cut_off)
+    elif reply.failure is None and question.score is not None:
+        assert reply.answer is not None
+        verdict = question.score(reply.answer, reply.cut_off)
         score, why, flags = verdict.score, verdict.why, list(verdict.flags)
     elif reply.cut_off:
         flags = ["cut_off"]

@@ -14,7 +14,7 @@ from finetune.eval.answers import AnswerCache
 from finetune.eval.ask import Reply
 from finetune.eval.endpoint import Endpoint
 from finetune.eval.journal import Journal
-from finetune.eval.questions import Question
+from finetune.eval.question import Question
 from finetune.eval.suite import Suite
 
 

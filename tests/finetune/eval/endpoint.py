@@ -79,6 +79,8 @@ class Fake:
     slow: str = ""
     """Only requests with this text in the last message are delayed."""
     asked: list[dict[str, Any]] = field(default_factory=list)
+    keys: set[str | None] = field(default_factory=set)
+    """The authorization headers of all chat requests."""
     busy: int = 0
     most_busy: int = 0
     url: str = ""
@@ -111,6 +113,7 @@ class Fake:
     async def _chat(self, request: Request) -> JSONResponse:
         body = await request.json()
         self.asked.append(body)
+        self.keys.add(request.headers.get("authorization"))
         self.busy += 1
         self.most_busy = max(self.most_busy, self.busy)
         try:
