@@ -4,7 +4,7 @@ from data.report import Difference, EvalReport, Measure, Metric
 
 MEASURES: dict[Measure, str] = {
     "accuracy": "right answers, as a share of the questions",
-    "score": "mean score, 100% at best",
+    "score": "mean score against the references, 100% at best",
     "perplexity": "perplexity of the expected answers, lower is better",
 }
 
