@@ -95,7 +95,7 @@ def _known(job: _Job, journal: Journal, cache: AnswerCache) -> Reply | None:
         # A run that was killed may not have come to that.
         _remember(job, found, cache)
         return found
-    if job.served.weights is not None and (found := cache.get(job.key)):
+    if found := cache.get(job.key):
         _note(job, found, journal)
         return found
     return None

@@ -182,3 +182,4 @@ def test_a_handful_of_pairs_is_no_clear_difference() -> None:
 
 def test_no_difference_can_be_seen_in_five_pairs() -> None:
     assert statistics.paired_difference([1.0] * 5, [0.0] * 5, seed=1).detectable is None
+    assert statistics.paired_difference([1.0] * 10, [1.0] * 10, seed=1).detectable == 0.6
