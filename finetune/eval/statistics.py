@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Z95 = 1.959963984540054
 Z80 = 0.8416212335729143
 """Standard deviations that a true difference must be further off, to be found 8 times in 10."""
-RESAMPLES = 5000
+RESAMPLES = 10_000
 
 Rows = Sequence[Sequence[float]]
 
@@ -126,14 +126,23 @@ def _bootstrap(
     value = float(statistic(table.sum(axis=0)))
     if len(table) == 1:
         return Estimate(value, None, None), 0.0
-    random = np.random.default_rng(seed)
-    # In blocks: all resamples at once would take gigabytes at ten thousand samples.
-    block = max(1, 200_000 // len(table))
-    sizes = [min(block, RESAMPLES - done) for done in range(0, RESAMPLES, block)]
-    draws = (random.integers(len(table), size=(size, len(table))) for size in sizes)
-    sums = np.concatenate([table[draw].sum(axis=1) for draw in draws])
+    sums = _resampled(table, np.random.default_rng(seed))
     found = statistic(sums)
     low, high = np.quantile(found, (0.025, 0.975))
     error = float(np.std(found))
     # Rows that are all the same differ in their sums by rounding alone.
     return Estimate(value, float(low), float(high)), error if error > 1e-12 else 0.0
+
+
+def _resampled(table: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+    """Column sums (RESAMPLES, columns) of as many rows, drawn with replacement."""
+    rows, often = np.unique(table, axis=0, return_counts=True)
+    if len(rows) * 10 < len(table):
+        # Scores of 1 and 0 make few different rows: how often each is drawn says it all.
+        drawn = random.multinomial(len(table), often / len(table), size=RESAMPLES)
+        return np.asarray(drawn @ rows, dtype=np.float64)
+    # In blocks: all resamples at once would take gigabytes at ten thousand samples.
+    block = max(1, 200_000 // len(table))
+    sizes = [min(block, RESAMPLES - done) for done in range(0, RESAMPLES, block)]
+    draws = (random.integers(len(table), size=(size, len(table))) for size in sizes)
+    return np.concatenate([table[draw].sum(axis=1) for draw in draws])

@@ -145,8 +145,8 @@ def test_a_run_killed_in_the_middle_goes_on(suite: Path, fake: Fake) -> None:
 def test_what_is_known_of_these_weights_is_asked_nowhere_again(suite: Path, fake: Fake) -> None:
     first = run(suite, fake)
     fake.asked.clear()
-    fake.adapters["support:canary"] = DIGEST  # the same weights under another name
-    again = evaluate(suite, ["base", "support:canary"], fake.url, Path("elsewhere"))
+    fake.adapters["other"] = DIGEST  # the same weights under another name
+    again = evaluate(suite, ["base", "other"], fake.url, Path("elsewhere"))
     assert fake.questions() == []
     assert again.reused == 14
     values = [[metric.value for metric in report.metrics] for report in (first, again)]
