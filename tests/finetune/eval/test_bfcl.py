@@ -158,3 +158,17 @@ def test_every_question_of_the_leaderboard_can_be_asked_and_answered(category: b
     known = {"simple_python": 400, "multiple": 200, "parallel": 200, "parallel_multiple": 200}
     known |= {"irrelevance": 240, "live_simple": 258, "live_multiple": 1053, "live_parallel": 16}
     assert len(found) == (known | {"live_parallel_multiple": 24}).get(category, len(found))
+
+
+@pytest.mark.slow
+def test_how_many_expected_calls_break_their_own_schema_is_as_documented() -> None:
+    found = [
+        question for category in get_args(bfcl_data.Category) for question in bfcl.questions("bfcl", category)
+    ]
+    verdicts = [
+        question.score(question.expected, False) for question in found if question.score and question.expected
+    ]
+    broken = sum(verdict.score == 1 and "invalid_arguments" in verdict.flags for verdict in verdicts)
+    text = " ".join(Path("docs/evaluation-suites.md").read_text(encoding="utf-8").split())
+    assert f"In {broken} questions the first possible answer breaks" in text
+    assert f"{len(UNANSWERABLE)} questions have no right answer at all" in text
