@@ -157,11 +157,15 @@ def evaluate(
 def compare(
     reports: Annotated[list[Path], typer.Argument(help="Folders of `finetune eval`, or their report.json.")],
     html: Annotated[Path | None, typer.Option(help="Write the comparison as a page too.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="The model to compare with, as the table names it; the first by default."),
+    ] = None,
 ) -> None:
-    """Compare the models of several evaluation reports with the first one."""
+    """Set the models of several evaluation reports beside each other."""
     from finetune.eval.compare import compare as run
 
-    run(reports, html)
+    run(reports, html, against)
 
 
 @app.command()

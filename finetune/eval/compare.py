@@ -30,16 +30,17 @@ class Comparison:
     """What an earlier report has already: the same weights, asked the same suite."""
     metrics: list[Metric]
     differences: list[Difference]
-    """Of every entry against the first."""
+    """Of every other entry against `against`."""
+    against: str
 
     @property
     def suites(self) -> list[str]:
         return list(dict.fromkeys(entry.report.suite.digest for entry in self.entries))
 
 
-def compare(paths: Sequence[Path], page: Path | None = None) -> Comparison:
+def compare(paths: Sequence[Path], page: Path | None = None, against: str | None = None) -> Comparison:
     """Print the comparison, and write it as a page. UserError where there is nothing to compare."""
-    found = comparison(paths)
+    found = comparison(paths, against)
     terminal = Console()
     names = [entry.label for entry in found.entries]
     whole = [one for one in found.differences if one.category is None]
@@ -64,8 +65,8 @@ def compare(paths: Sequence[Path], page: Path | None = None) -> Comparison:
     return found
 
 
-def comparison(paths: Sequence[Path]) -> Comparison:
-    """Of all models of all reports, the first being what the others are compared with."""
+def comparison(paths: Sequence[Path], against: str | None = None) -> Comparison:
+    """Of all models of all reports with the one that is labelled `against`, by default the first."""
     entries, repeated = _entries(paths)
     if len(entries) < 2:
         raise UserError(
@@ -73,16 +74,21 @@ def comparison(paths: Sequence[Path]) -> Comparison:
         )
     samples = _merged(entries)
     names = [entry.label for entry in entries]
+    reference = names[0] if against is None else against
+    if reference not in names:
+        raise UserError(f"there is no {reference!r} to compare with; there are {', '.join(names)}.")
     seed = int(entries[0].report.suite.config.get("seed", 0))
     return Comparison(
         entries=entries,
         repeated=repeated,
         metrics=metrics.metrics(samples, names, seed),
         differences=[
-            metrics.difference(name, names[0], group, seed)
+            metrics.difference(name, reference, group, seed)
             for group in metrics.groups(samples)
-            for name in names[1:]
+            for name in names
+            if name != reference
         ],
+        against=reference,
     )
 
 

@@ -75,6 +75,16 @@ def test_one_report_with_several_models_needs_no_other(runs: list[Path]) -> None
     assert [entry.label for entry in comparison(runs[:1]).entries] == ["base", "support"]
 
 
+def test_the_others_are_compared_with_the_one_that_is_named(runs: list[Path]) -> None:
+    found = comparison(runs, against="second/support")
+    pairs = {(one.model, one.against) for one in found.differences}
+    assert pairs == {("first/base", "second/support"), ("first/support", "second/support")}
+    with pytest.raises(
+        UserError, match=r"no 'second/base' to compare with; there are first/base, first/support"
+    ):
+        comparison(runs, against="second/base")
+
+
 def test_nothing_to_compare(suite: Path, fake: Fake) -> None:
     evaluate(suite, ["base"], fake.url, Path("alone"))
     with pytest.raises(UserError, match=r"one model to compare \(base\)"):
