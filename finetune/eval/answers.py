@@ -21,18 +21,18 @@ class AnswerCache:
     def __init__(self, path: Path, forgotten: bool = False) -> None:
         self._forgotten = forgotten
         self._pending: dict[str, str] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path, timeout=60, isolation_level=None)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, timeout=60, isolation_level=None)
             self._database.execute("PRAGMA synchronous = OFF")
             self._database.execute("PRAGMA journal_mode = PERSIST")
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID"
             )
-        except sqlite3.DatabaseError as error:
-            self._database.close()
+        except (OSError, sqlite3.Error) as error:
             raise UserError(
-                f"the cache of answers {path} cannot be read ({error}); delete it, and it is made again."
+                f"the cache of answers {path} cannot be used ({error}); delete it, and it is made again, or "
+                "set ENXERTO_HOME to a folder that can be written."
             ) from None
 
     def __enter__(self) -> "AnswerCache":
@@ -56,6 +56,8 @@ class AnswerCache:
             self._write()
 
     def _write(self) -> None:
+        if not self._pending:
+            return
         with self._database:
             self._database.execute("BEGIN IMMEDIATE")
             self._database.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", self._pending.items())

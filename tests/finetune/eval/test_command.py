@@ -225,7 +225,11 @@ def test_two_evaluations_do_not_write_one_folder(suite: Path, fake: Fake) -> Non
 def test_a_broken_cache_is_named(suite: Path, fake: Fake, own_home: Path) -> None:
     own_home.mkdir()
     (own_home / "answers.sqlite").write_bytes(b"not a database" * 100)
-    with pytest.raises(UserError, match=r"answers\.sqlite cannot be read .*delete it"):
+    with pytest.raises(UserError, match=r"answers\.sqlite cannot be used .*delete it"):
+        run(suite, fake)
+    (own_home / "answers.sqlite").unlink()
+    (own_home / "answers.sqlite").mkdir()
+    with pytest.raises(UserError, match="unable to open .*set ENXERTO_HOME"):
         run(suite, fake)
 
 
