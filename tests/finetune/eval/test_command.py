@@ -229,7 +229,7 @@ def test_a_broken_cache_is_named(suite: Path, fake: Fake, own_home: Path) -> Non
         run(suite, fake)
     (own_home / "answers.sqlite").unlink()
     (own_home / "answers.sqlite").mkdir()
-    with pytest.raises(UserError, match="unable to open .*set ENXERTO_HOME"):
+    with pytest.raises(UserError, match=r"unable to open .*set ENXERTO_HOME"):
         run(suite, fake)
 
 

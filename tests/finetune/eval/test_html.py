@@ -77,6 +77,22 @@ def test_what_a_model_says_cannot_become_markup(suite: Path, fake: Fake) -> None
     assert "&lt;img src=x onerror=alert(2)&gt;" in page
 
 
+def test_a_long_page_shows_first_what_went_wrong_and_says_what_it_leaves_out(
+    report: EvalReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(html, "MOST_ROWS", 3)
+    alone = report.model_copy(update={"models": report.models[1:], "differences": []})
+    samples = [
+        sample.model_copy(update={"results": {"support": sample.results["support"]}})
+        for sample in report.samples
+    ]
+    metrics = [metric for metric in report.metrics if metric.model == "support"]
+    page = html.render(alone.model_copy(update={"samples": samples, "metrics": metrics}))
+    # `support` got c3 alone wrong: it is shown, and the first two in their order.
+    assert re.findall(r'class="id">(\S+)', page) == ["c0", "c1", "c3"]
+    assert "3 of 6 questions are shown" in page
+
+
 def test_the_page_needs_nothing_but_itself(report: EvalReport) -> None:
     page = html.render(report)
     assert re.findall(r'(?:src|href)="(?!data:)[^"]*"|@import|url\(', page) == []
