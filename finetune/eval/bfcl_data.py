@@ -60,9 +60,10 @@ def _download(into: Path) -> Path:
     wanted = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", str(LOCK)]
     done = subprocess.run([*command, *wanted, "--dest", str(into)], capture_output=True, text=True)
     if done.returncode != 0:
-        last = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        told = (errors or ["no reason given"])[-1].removeprefix("ERROR: ")[:200]
         raise UserError(
-            f"BFCL's data cannot be downloaded ({last}); pip must reach a package index, or set "
+            f"BFCL's data cannot be downloaded ({told}); pip must reach a package index, or set "
             "PIP_FIND_LINKS to a folder with the wheel of requirements/bfcl.txt."
         )
     [wheel] = into.glob("*.whl")
