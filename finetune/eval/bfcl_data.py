@@ -1,7 +1,7 @@
 """BFCL's own files, out of the `bfcl-eval` wheel (Apache-2.0): fetched when first asked for, never installed.
 
-The wheel's dependencies (30 vendors' clients, among others) would fill an environment, and neither the data
-nor the checker needs one of them.
+Its 32 dependencies, many vendors' clients among them, would fill an environment; neither the data nor the
+checker needs one of them.
 """
 
 import hashlib
