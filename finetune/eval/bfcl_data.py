@@ -1,7 +1,7 @@
 """BFCL's own files, out of the `bfcl-eval` wheel (Apache-2.0): fetched when first asked for, never installed.
 
-The wheel's dependencies (30 vendors' clients, among others) would fill an environment, and neither the data
-nor the checker needs one of them.
+Its 32 dependencies, many vendors' clients among them, would fill an environment; neither the data nor the
+checker needs one of them.
 """
 
 import hashlib
@@ -60,9 +60,10 @@ def _download(into: Path) -> Path:
     wanted = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", str(LOCK)]
     done = subprocess.run([*command, *wanted, "--dest", str(into)], capture_output=True, text=True)
     if done.returncode != 0:
-        last = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        told = (errors or ["no reason given"])[-1].removeprefix("ERROR: ")[:200]
         raise UserError(
-            f"BFCL's data cannot be downloaded ({last}); pip must reach a package index, or set "
+            f"BFCL's data cannot be downloaded ({told}); pip must reach a package index, or set "
             "PIP_FIND_LINKS to a folder with the wheel of requirements/bfcl.txt."
         )
     [wheel] = into.glob("*.whl")

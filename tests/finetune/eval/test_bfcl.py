@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 from typing import Any, get_args
 
@@ -117,19 +118,44 @@ def test_answers(category: str, got: Answer, score: int, flags: tuple[str, ...])
     assert "cut_off" in judge(got, True).flags
 
 
-def test_other_bytes_than_the_pinned_ones_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lock = tmp_path / "bfcl.txt"
-    lock.write_text("wheel-of-ours==1.0 --hash=sha256:" + hashlib.sha256(b"pinned").hexdigest() + "\n")
-    (tmp_path / "wheel_of_ours-1.0-py3-none-any.whl").write_bytes(b"other bytes")
-    monkeypatch.setattr(bfcl_data, "LOCK", lock)
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A real wheel in a folder that pip is told of, and a home of its own."""
+    wheel = tmp_path / "wheel_of_ours-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        told = "wheel_of_ours-1.0.dist-info"
+        archive.writestr(f"{told}/METADATA", "Metadata-Version: 2.1\nName: wheel-of-ours\nVersion: 1.0\n")
+        archive.writestr(f"{told}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{told}/RECORD", "")
+        archive.writestr("bfcl_eval/data/BFCL_v4_multiple.json", "{}\n")
+    monkeypatch.setattr(bfcl_data, "LOCK", tmp_path / "lock.txt")
     monkeypatch.setenv("ENXERTO_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(UserError, match="BFCL's data cannot be downloaded"):
+    return wheel
+
+
+def test_the_pinned_wheel_is_downloaded_once(index: Path) -> None:
+    pinned = hashlib.sha256(index.read_bytes()).hexdigest()
+    bfcl_data.LOCK.write_text(f"wheel-of-ours==1.0 --hash=sha256:{pinned}\n")
+    assert bfcl_data.questions_file("multiple").read_text() == "{}\n"
+    index.unlink()
+    assert bfcl_data.questions_file("multiple").is_file()
+    assert bfcl_data.answers_file("multiple") is None
+
+
+@pytest.mark.parametrize(
+    ("pin", "why"),
+    [
+        (f" --hash=sha256:{hashlib.sha256(b'others').hexdigest()}", "DO NOT MATCH THE HASHES"),
+        ("", "Hashes are required"),
+    ],
+)
+def test_other_bytes_than_the_pinned_ones_are_refused(index: Path, pin: str, why: str) -> None:
+    bfcl_data.LOCK.write_text(f"wheel-of-ours==1.0{pin}\n")
+    with pytest.raises(UserError, match=f"BFCL's data cannot be downloaded .*{why}"):
         bfcl_data.package()
-    assert not list((tmp_path / "home" / "wheels").iterdir())
+    assert not list((bfcl_data.home() / "wheels").iterdir())
 
 
 # The leaderboard's slips: possible answers with arguments that are not declared, or without a value for
@@ -145,10 +171,13 @@ UNANSWERABLE = {
 @pytest.mark.slow
 @pytest.mark.parametrize("category", get_args(bfcl_data.Category))
 def test_every_question_of_the_leaderboard_can_be_asked_and_answered(category: bfcl_data.Category) -> None:
+    import xgrammar  # which generates calls under the schemas, in vLLM
+
     found = bfcl.questions("bfcl", category)
     for question in found:
         for tool in question.tools:
             jsonschema.Draft202012Validator.check_schema(tool.function.parameters)
+            assert xgrammar.Grammar.from_json_schema(json.dumps(tool.function.parameters))
         assert question.messages[-1]["role"] == "user"
         if category != "live_relevance":
             assert question.score and question.expected
