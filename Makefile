@@ -79,7 +79,8 @@ clean: ## remove the environment and caches of this checkout; bases and registry
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
 ##@ Measure
-.PHONY: bench-train bench-train-gpu bench-estimate bench-render bench-validate bench-registry bench-serve
+.PHONY: bench-train bench-train-gpu bench-estimate bench-render bench-validate bench-registry bench-serve bench-eval
+.PHONY: bench-parity bench-bfcl
 bench-train: $(STAMP) base ## this trainer beside plain TRL and PEFT: tokens per second, memory, loss
 	@$(BIN)/python -m bench.train $(ARGS)
 
@@ -100,6 +101,15 @@ bench-registry: $(DEV) $(SYSTEM) ## uploads, names, lists, moves and size of a r
 
 bench-serve: $(DEV) base ## this server beside plain vLLM's: throughput, TTFT, loading adapters (ARGS="--base NAME")
 	@$(BIN)/python -m bench.serve $(ARGS)
+
+bench-parity: $(DEV) base ## what the trainer's model and vLLM say at probes, of good adapters and of broken ones
+	@$(BIN)/python -m bench.parity $(ARGS)
+
+bench-bfcl: $(DEV) ## our tool-call scorer beside BFCL's own checker, on its answers and on 50 000 changed ones
+	@$(BIN)/python -m bench.bfcl_agreement $(ARGS)
+
+bench-eval: $(DEV) ## what the evaluation adds to its requests, and its statistics beside SciPy's
+	@$(BIN)/python -m bench.eval $(ARGS)
 
 ##@ Check
 .PHONY: check test test-slow fuzz soak format

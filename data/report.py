@@ -5,11 +5,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from data import digest
 from data.errors import UserError
 from data.manifest import first_error
 
-Measure = Literal["accuracy", "perplexity"]
-Kind = Literal["tools", "perplexity", "chat"]
+Measure = Literal["accuracy", "score", "perplexity"]
+Kind = Literal["tools", "reference", "perplexity", "chat"]
 
 
 class _Shape(BaseModel):
@@ -34,8 +35,8 @@ class Result(_Shape):
     """One model's answer to one sample.
 
     `score` is None where the answer could not be scored, and `why` then says what stood in the way; chat
-    answers are shown, never scored. For tools it is 1 or 0; for perplexity it is the negative log
-    likelihood, in nats, of the expected answer's `scored_tokens` tokens.
+    answers are shown, never scored. For tools it is 1 or 0, against a reference between 0 and 1; for
+    perplexity it is the negative log likelihood, in nats, of the expected answer's `scored_tokens` tokens.
     """
 
     got: Answer | None
@@ -66,8 +67,9 @@ class Sample(_Shape):
 class Metric(_Shape):
     """A mean with its 95% interval; None where too few samples were scored to say.
 
-    Accuracy is a share between 0 and 1. Perplexity is pooled over the answers' tokens. `n` samples were
-    scored, and `unscored` more were asked: they count neither as right nor as wrong.
+    Accuracy is the share of right answers, a score the mean where answers can be partly right: both lie
+    between 0 and 1. Perplexity is pooled over the answers' tokens. `n` samples were scored, and `unscored`
+    more were asked: they count neither as right nor as wrong.
     """
 
     model: str
@@ -85,7 +87,7 @@ class Metric(_Shape):
 class Difference(_Shape):
     """`model` against `against` over the `n` samples that both scored, with its 95% interval.
 
-    Accuracy: the difference of the shares. Perplexity: the ratio, so that 1.05 is 5% worse.
+    Accuracy and score: the difference of the means. Perplexity: the ratio, so that 1.05 is 5% worse.
     """
 
     model: str
@@ -96,7 +98,22 @@ class Difference(_Shape):
     value: float | None
     low: float | None
     high: float | None
+    p: float | None = None
+    """McNemar's exact test, where all scores are 1 or 0: the bootstrap trusts a handful of pairs too much."""
+    detectable: float | None = None
+    """The smallest true difference (of perplexity: ratio above 1) that so many such pairs show 8 times in 10;
+    None where they cannot show any, or do not vary."""
     n: int
+
+    @property
+    def direction(self) -> Literal["better", "worse"] | None:
+        """Which way the model departs; None where the samples do not say so clearly."""
+        none = 1.0 if self.measure == "perplexity" else 0.0
+        if self.value is None or self.low is None or self.high is None:
+            return None
+        if self.low <= none <= self.high or (self.p is not None and self.p >= 0.05):
+            return None
+        return "better" if (self.value > none) != (self.measure == "perplexity") else "worse"
 
 
 class Adapter(_Shape):
@@ -120,6 +137,15 @@ class Served(_Shape):
     def is_base(self) -> bool:
         return self.base is not None and self.adapter is None and self.model == self.base
 
+    @property
+    def weights(self) -> str | None:
+        """One digest of all weights that answered; None where the endpoint does not say what they are."""
+        if self.fingerprint is None:
+            return None
+        return digest.of_json(
+            {"base": self.fingerprint, "adapter": self.adapter.digest if self.adapter else None}
+        )
+
 
 class SuiteEntry(_Shape):
     """The suite as it was read, with the digests of its data: enough to run it again."""
@@ -140,7 +166,7 @@ class EvalReport(_Shape):
     started: str
     finished: str
     reused: int
-    """Answers taken over from an earlier, unfinished run; the others were asked in this one."""
+    """Answers known from earlier runs; the others were asked in this one."""
     versions: dict[str, str]
     metrics: list[Metric]
     differences: list[Difference]
@@ -153,16 +179,32 @@ class EvalReport(_Shape):
                 return metric
         return None
 
-    def difference(self, model: str, task: str, category: str | None = None) -> Difference | None:
-        """How a model compares with the report's first model; None for that model itself."""
-        for difference in self.differences:
-            if (difference.model, difference.task, difference.category) == (model, task, category):
-                return difference
+    def difference(
+        self, model: str, task: str, category: str | None = None, against: str | None = None
+    ) -> Difference | None:
+        """How a model compares with another, by default the first; None where it was not compared."""
+        pair = (model, against or self.models[0].name)
+        for found in self.differences:
+            if ((found.model, found.against), found.task, found.category) == (pair, task, category):
+                return found
         return None
+
+    @property
+    def result_digest(self) -> str:
+        """The same for two runs that found the same, however long they took and wherever they asked."""
+        found = self.model_dump(
+            mode="json", exclude={"endpoint", "started", "finished", "reused", "versions"}
+        )
+        del found["suite"]["config"]  # it also says how fast to ask; the suite's digest covers the rest
+        for sample in found["samples"]:
+            for result in sample["results"].values():
+                del result["latency_s"]
+        return digest.of_json(found)
 
 
 def read_report(path: Path) -> EvalReport:
-    """`report.json`, or a UserError that says why it is none."""
+    """`report.json`, or the one in a folder; UserError says why it is none."""
+    path = path / "report.json" if path.is_dir() else path
     try:
         return EvalReport.model_validate_json(path.read_bytes())
     except OSError as error:

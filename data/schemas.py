@@ -15,8 +15,8 @@ def schema_problem(schema: dict[str, Any]) -> str | None:
     return compiled if isinstance(compiled, str) else None
 
 
-def argument_problem(schema: dict[str, Any], arguments: dict[str, Any]) -> str | None:
-    """How `arguments` break `schema`; None when they keep to it.
+def argument_problem(schema: dict[str, Any], arguments: Any) -> str | None:
+    """How `arguments`, or any other JSON value, break `schema`; None when they keep to it.
 
     Nothing of the arguments' values is repeated: they may be private. A broken schema breaks nothing.
     """

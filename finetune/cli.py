@@ -132,19 +132,53 @@ def export(
 
 @app.command("eval")
 def evaluate(
-    suite: Annotated[Path, typer.Argument(help="The suite, a YAML file.")],
+    suite: Annotated[Path, typer.Argument(help="The suite, a YAML file; or a report.json, to run it again.")],
     models: Annotated[
-        str, typer.Option(help="Names to ask, separated by commas; `base` is the endpoint's base.")
-    ],
+        str | None,
+        typer.Option(
+            help="Names to ask, separated by commas; `base` is the endpoint's base. Each is compared with "
+            "those before it."
+        ),
+    ] = None,
     url: Annotated[str, typer.Option(envvar="ENXERTO_URL", help="The endpoint.")] = "http://127.0.0.1:8321",
     out: Annotated[
         Path | None, typer.Option(help="Folder of the report; runs/eval/<suite> by default.")
     ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask again what is known already.")] = False,
 ) -> None:
-    """Ask a served endpoint the questions of a suite, and write report.json and report.html."""
+    """Ask a served endpoint the questions of a suite, and write report.json, report.html and report.md."""
     from finetune.eval.command import evaluate as run
 
-    run(suite, [name.strip() for name in models.split(",")], url, out or Path("runs/eval") / suite.stem)
+    names = [name.strip() for name in models.split(",")] if models else []
+    run(suite, names, url, out or Path("runs/eval") / suite.stem, fresh)
+
+
+@app.command()
+def compare(
+    reports: Annotated[list[Path], typer.Argument(help="Folders of `finetune eval`, or their report.json.")],
+    html: Annotated[Path | None, typer.Option(help="Write the comparison as a page too.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="The model to compare with, as the table names it; the first by default."),
+    ] = None,
+) -> None:
+    """Set the models of several evaluation reports beside each other."""
+    from finetune.eval.compare import compare as run
+
+    run(reports, html, against)
+
+
+@app.command()
+def judge(
+    report: Annotated[Path, typer.Argument(help="The report.json of `finetune eval`.")],
+    model: Annotated[str, typer.Option(help="The judge's name at its endpoint.")],
+    url: Annotated[str, typer.Option(help="The judge's endpoint; its key is $ENXERTO_JUDGE_KEY.")],
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Questions at a time.")] = 8,
+) -> None:
+    """Have another model compare the answers of a report in pairs; leaves judge.json beside it."""
+    from finetune.eval.judge import judge as run
+
+    run(report, model, url, concurrency)
 
 
 def main() -> None:

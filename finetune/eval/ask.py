@@ -4,14 +4,13 @@ import math
 import time
 from typing import Any
 
-import httpx
 from pydantic import BaseModel, ConfigDict
 
 from data import digest
 from data.errors import UserError
 from data.report import Answer, Call, Served
-from finetune.eval.endpoint import Endpoint, RefusedError
-from finetune.eval.questions import Question
+from finetune.eval.endpoint import Endpoint, RefusedError, SlowError
+from finetune.eval.question import Question
 from finetune.eval.served import adapter_of
 from finetune.eval.suite import Suite
 
@@ -51,9 +50,14 @@ def requests(question: Question, served: Served, suite: Suite) -> list[dict[str,
 
 
 def key(bodies: list[dict[str, Any]], served: Served, url: str) -> str:
-    """The same for the same requests to the same weights, and for nothing else."""
-    weights = served.fingerprint or url
-    return digest.of_json({"served": served.model, "weights": weights, "requests": bodies})
+    """The same for the same requests to the same weights, and for nothing else.
+
+    The name in `model` does not count where the weights are known: one adapter may have several.
+    """
+    if served.weights is None:
+        return digest.of_json({"endpoint": url, "requests": bodies})
+    requests = [{name: value for name, value in body.items() if name != "model"} for body in bodies]
+    return digest.of_json({"weights": served.weights, "requests": requests})
 
 
 async def ask(endpoint: Endpoint, question: Question, served: Served, bodies: list[dict[str, Any]]) -> Reply:
@@ -66,10 +70,8 @@ async def ask(endpoint: Endpoint, question: Question, served: Served, bodies: li
             _check_who(answer, served)
         if question.kind == "perplexity":
             return _likelihood(answers[0], answers[1], latency)
-        return _answer(answers[0], latency)
-    except httpx.TimeoutException:
-        return Reply(failure="no answer within the suite's timeout_s")
-    except (RefusedError, UnusableError) as error:
+        return read_answer(answers[0], latency)
+    except (RefusedError, SlowError, UnusableError) as error:
         return Reply(failure=str(error))
 
 
@@ -81,7 +83,8 @@ def _check_who(answer: dict[str, Any], served: Served) -> None:
         )
 
 
-def _answer(body: dict[str, Any], latency: float) -> Reply:
+def read_answer(body: dict[str, Any], latency: float | None = None) -> Reply:
+    """The reply in a chat completion; UnusableError where the body is none."""
     try:
         choice, usage = body["choices"][0], body.get("usage") or {}
         message = choice["message"]

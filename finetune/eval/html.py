@@ -4,76 +4,108 @@ import math
 from collections import Counter
 from typing import Any
 
-from data.report import Answer, Call, Difference, EvalReport, Metric, Result, Sample
-from finetune.eval import diff
+import jinja2
+
+from data.report import Answer, Call, EvalReport, Metric, Result, Sample
+from finetune.eval import diff, phrases
+from finetune.eval.costs import Costs, Spread, costs
 from finetune.pages import environment
+
+MOST_ROWS = 1000
+"""A browser filters so many questions at once; a page of ten thousand would be 50 MB."""
 
 
 def render(report: EvalReport) -> str:
     """The page; everything that a model or a data file said is escaped."""
+    samples = [sample for sample in report.samples if sample.kind != "chat"]
+    shown = _telling(samples, MOST_ROWS)
+    spent = costs(report)
+    return (
+        page_environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            measures=phrases.MEASURES,
+            tasks=phrases.tasks(report),
+            categories=categories(report.metrics),
+            by_category=[found for found in report.differences if found.category is not None],
+            chats=[sample for sample in report.samples if sample.kind == "chat"],
+            costs=_charts(spent),
+            totals=_totals(report, spent),
+            rows=[_row(sample) for sample in shown],
+            left_out=len(samples) - len(shown),
+            filters=_filters(report),
+            flags=_flags(report),
+            unscored=sum("unscored" in _verdicts(sample).values() for sample in samples),
+        )
+    )
+
+
+def page_environment() -> jinja2.Environment:
+    """The templates of this package, which write numbers as `phrases` do."""
     page = environment("finetune.eval")
     page.filters.update(
-        value=_value, interval=_interval, change=_change, sample_perplexity=_sample_perplexity
+        value=phrases.value,
+        interval=phrases.interval,
+        change=phrases.change,
+        visible=phrases.visible,
+        sample_perplexity=_sample_perplexity,
+        short=_short,
     )
-    samples = [_row(sample) for sample in report.samples if sample.kind != "chat"]
-    return page.get_template("report.html.j2").render(
-        report=report,
-        tasks=list(dict.fromkeys(m.task for m in report.metrics)),
-        categories=_categories(report),
-        chats=[sample for sample in report.samples if sample.kind == "chat"],
-        rows=samples,
-        filters=_filters(report),
-        flags=_flags(report),
-        unscored=sum(sample["unscored"] for sample in samples),
-    )
+    return page
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%"
+def _short(number: float) -> str:
+    """Two or three digits that count."""
+    return f"{number:,.0f}" if number >= 10 or number == int(number) else f"{number:.2g}"
 
 
-def _value(metric: Metric) -> str:
-    if metric.value is None:
-        return "–"
-    return _percent(metric.value) if metric.measure == "accuracy" else f"{metric.value:.2f}"
+def _telling(samples: list[Sample], most: int) -> list[Sample]:
+    """At most so many, in their order: those that a model got wrong, or that have no score, go first."""
+    if len(samples) <= most:
+        return samples
+    wrong = [bool({"wrong", "unscored"} & set(_verdicts(sample).values())) for sample in samples]
+    chosen = sorted(range(len(samples)), key=lambda index: not wrong[index])[:most]
+    return [samples[index] for index in sorted(chosen)]
 
 
-def _interval(found: Metric | Difference) -> str:
-    """The 95% interval in the unit of the value; says so when there is none."""
-    if found.low is None or found.high is None:
-        return "no interval"
-    if isinstance(found, Difference) and found.measure == "accuracy":
-        return f"{_signed(100 * found.low, 0)} to {_signed(100 * found.high, 0)} points"
-    if isinstance(found, Difference):
-        return f"{_signed(100 * (found.low - 1), 1)} to {_signed(100 * (found.high - 1), 1)}%"
-    if found.measure == "accuracy":
-        return f"{100 * found.low:.0f}–{100 * found.high:.0f}%"
-    return f"{found.low:.2f}–{found.high:.2f}"
+Spreads = list[tuple[str, list[tuple[str, Spread | None]]]]
 
 
-def _change(found: Difference) -> str:
-    """The difference as a phrase, which claims no more than its interval does."""
-    if found.value is None:
-        return "no sample was scored for both"
-    if found.measure == "accuracy":
-        said, none, better = f"{_signed(100 * found.value, 1)} points", 0.0, found.value > 0
-    else:
-        said, none, better = f"{_signed(100 * (found.value - 1), 1)}%", 1.0, found.value < 1
-    if found.low is None or found.high is None or found.low <= none <= found.high:
-        return f"{said}, no clear difference"
-    return f"{said}, {'better' if better else 'worse'}"
+def _charts(spent: list[Costs]) -> list[tuple[str, str, float, Spreads]]:
+    """(title, unit, end of the axis, [(task, [(model, spread)])]) for what the endpoint told."""
+    by_task: dict[str, list[Costs]] = {}
+    for cost in spent:
+        by_task.setdefault(cost.task, []).append(cost)
+    charts = []
+    for title, unit, of in (
+        ("Latency", "s", lambda cost: cost.latency_s),
+        ("Answer length", "tokens", lambda cost: cost.completion_tokens),
+    ):
+        groups = [(task, [(cost.model, of(cost)) for cost in found]) for task, found in by_task.items()]
+        ends = [spread.p95 for _, spreads in groups for _, spread in spreads if spread]
+        if ends and max(ends) > 0:
+            charts.append((title, unit, max(ends), groups))
+    return charts
 
 
-def _signed(number: float, digits: int) -> str:
-    """With a sign, and a minus that is as wide as the plus."""
-    return f"{number:+.{digits}f}".replace("-", "−")
+def _totals(report: EvalReport, spent: list[Costs]) -> list[tuple[str, int, int]]:
+    """(model, tokens read, tokens written)."""
+    return [
+        (
+            served.name,
+            sum(cost.prompt_total for cost in spent if cost.model == served.name),
+            sum(cost.completion_total for cost in spent if cost.model == served.name),
+        )
+        for served in report.models
+    ]
 
 
-def _categories(report: EvalReport) -> list[tuple[str, list[tuple[str, list[Metric]]]]]:
+def categories(metrics: list[Metric]) -> list[tuple[str, list[tuple[str, list[Metric]]]]]:
     """(task, [(category, a metric for each model)]) for what the chart shows."""
     tasks: dict[str, dict[str, list[Metric]]] = {}
-    for metric in report.metrics:
-        if metric.measure == "accuracy":
+    for metric in metrics:
+        if metric.measure != "perplexity":
             rows = tasks.setdefault(metric.task, {})
             rows.setdefault(metric.category or "all", []).append(metric)
     return [(task, list(rows.items())) for task, rows in tasks.items()]
@@ -106,7 +138,7 @@ def _flags(report: EvalReport) -> list[tuple[str, list[int]]]:
 
 
 def _row(sample: Sample) -> dict[str, Any]:
-    verdicts = {name: _verdict(sample, result) for name, result in sample.results.items()}
+    verdicts = _verdicts(sample)
     marks = {f"wrong:{name}" for name, verdict in verdicts.items() if verdict == "wrong"}
     marks |= set(verdicts.values()) | (
         {"disagree"} if {"right", "wrong"} <= set(verdicts.values()) else set()
@@ -118,7 +150,6 @@ def _row(sample: Sample) -> dict[str, Any]:
         "said": said,
         "expected": diff.shown(sample.expected) if sample.expected else "",
         "marks": sorted(marks),
-        "unscored": "unscored" in marks,
         "answers": [
             {
                 "model": name,
@@ -136,10 +167,14 @@ def _sample_perplexity(result: Result) -> str:
     return f"{math.exp(result.score / result.scored_tokens):.2f}"
 
 
+def _verdicts(sample: Sample) -> dict[str, str]:
+    return {name: _verdict(sample, result) for name, result in sample.results.items()}
+
+
 def _verdict(sample: Sample, result: Result) -> str:
     if result.score is None:
         return "unscored"
-    if sample.kind == "perplexity":
+    if sample.kind == "perplexity" or 0 < result.score < 1:
         return "measured"
     return "right" if result.score == 1 else "wrong"
 

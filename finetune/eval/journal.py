@@ -1,10 +1,12 @@
 """The journal: one JSON line a reply, written as it comes, so that a killed run loses nothing."""
 
+import fcntl
 import json
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from data.errors import UserError
 from finetune.eval.ask import Reply
 
 
@@ -14,15 +16,25 @@ class Journal:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._known: dict[str, Reply] = {}
+        self._file = path.open("ab", buffering=0)
+        self._claim(path)
         whole = 0
-        if path.exists():
-            for line in path.read_bytes().splitlines(keepends=True):
+        with path.open("rb") as lines:
+            for line in lines:
                 if not line.endswith(b"\n") or not self._remember(line):
                     break
                 whole += len(line)
-        self._file = path.open("ab")
         # Without this the next line would be glued to the torn one.
         self._file.truncate(whole)
+
+    def _claim(self, path: Path) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise UserError(
+                f"another evaluation is writing {path}; wait for it, or choose another folder with --out."
+            ) from None
 
     def _remember(self, line: bytes) -> bool:
         try:
@@ -44,8 +56,7 @@ class Journal:
             "id": sample,
             "reply": reply.model_dump(mode="json", exclude_defaults=True),
         }
-        self._file.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
-        self._file.flush()
+        self._file.write((json.dumps(record, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
         self._known[key] = reply
 
     def close(self) -> None:

@@ -1,29 +1,20 @@
-"""From a suite to its questions: what is sent, and what is expected back."""
+"""From a suite to its questions."""
 
 import random
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from data import digest, formats
-from data.chat import AssistantMessage, Conversation, Tool, text_of
+from data.chat import AssistantMessage, Conversation, text_of
 from data.errors import UserError
-from data.report import Answer, Call, Kind, SuiteEntry
-from finetune.eval.suite import ChatTask, Suite, Task
+from data.report import Answer, Call, SuiteEntry
+from finetune.eval import bfcl, scorers, scorers_named
+from finetune.eval.question import Question
+from finetune.eval.suite import BfclTask, ChatTask, PerplexityTask, ReferenceTask, Suite, Task, ToolsTask
+from finetune.eval.verdict import Score
 
-
-@dataclass(frozen=True)
-class Question:
-    """`messages` end before the expected answer; ids are unique within a task."""
-
-    task: str
-    kind: Kind
-    id: str
-    category: str
-    messages: list[dict[str, Any]]
-    tools: list[Tool] = field(default_factory=list)
-    expected: Answer | None = None
+Item = TypeVar("Item")
 
 
 def load(suite: Suite) -> list[Question]:
@@ -42,8 +33,8 @@ def load(suite: Suite) -> list[Question]:
 
 def entry(suite: Suite) -> SuiteEntry:
     """What a report keeps of the suite; its digest changes with any setting and any byte of data."""
-    paths = {task.data for task in suite.tasks if not isinstance(task, ChatTask)}
-    files = {str(path): digest.of_file(path) for path in sorted(paths)}
+    paths = {name: path for task in suite.tasks for name, path in task.files().items()}
+    files = {name: digest.of_file(path) for name, path in sorted(paths.items())}
     config = suite.model_dump(mode="json")
     # How it is asked does not change what is asked.
     asked = {key: value for key, value in config.items() if key not in ("concurrency", "timeout_s")}
@@ -61,14 +52,29 @@ def _of_task(task: Task, seed: int) -> list[Question]:
             Question(task.name, "chat", f"prompt {number}", "chat", [{"role": "user", "content": prompt}])
             for number, prompt in enumerate(task.prompts, 1)
         ]
+    if isinstance(task, BfclTask):
+        return [
+            question
+            for category in dict.fromkeys(task.categories)
+            for question in _drawn(bfcl.questions(task.name, category), task.limit, seed)
+        ]
     conversations = list(formats.read(task.data))
     if not conversations:
         raise UserError(f"{task.data} holds no conversation; task {task.name!r} needs at least one.")
-    ids = _unique_ids(conversations, task.data)
-    order = range(len(conversations))
-    if task.limit is not None and task.limit < len(conversations):
-        order = sorted(random.Random(seed).sample(order, task.limit))  # type: ignore[assignment]
-    return [_question(task, ids[index], conversations[index]) for index in order]
+    named = zip(_unique_ids(conversations, task.data), conversations, strict=True)
+    maker = _maker(task)
+    return [_question(task, maker, name, sample) for name, sample in _drawn(list(named), task.limit, seed)]
+
+
+def _drawn(items: list[Item], limit: int | None, seed: int) -> list[Item]:
+    """At most `limit` of the items, in their order; the same ones for the same seed."""
+    if limit is None or limit >= len(items):
+        return items
+    return [items[index] for index in sorted(random.Random(seed).sample(range(len(items)), limit))]
+
+
+def _maker(task: ToolsTask | ReferenceTask | PerplexityTask) -> scorers_named.Maker | None:
+    return scorers_named.maker(task.scorer, task.schema_file) if isinstance(task, ReferenceTask) else None
 
 
 def _unique_ids(conversations: list[Conversation], path: Path) -> list[str]:
@@ -82,7 +88,12 @@ def _unique_ids(conversations: list[Conversation], path: Path) -> list[str]:
     return unique
 
 
-def _question(task: Task, name: str, sample: Conversation) -> Question:
+def _question(
+    task: ToolsTask | ReferenceTask | PerplexityTask,
+    maker: scorers_named.Maker | None,
+    name: str,
+    sample: Conversation,
+) -> Question:
     last = sample.messages[-1]
     if not isinstance(last, AssistantMessage) or len(sample.messages) < 2:
         raise UserError(
@@ -90,23 +101,28 @@ def _question(task: Task, name: str, sample: Conversation) -> Question:
             "something; an evaluation needs the expected answer as the last message."
         )
     words = text_of(last.content) or None
-    if task.kind == "perplexity" and (last.tool_calls or not words):
+    if task.kind != "tools" and (last.tool_calls or not words):
         raise UserError(
-            f"conversation {name!r} of task {task.name!r} ends with tool calls; perplexity is measured on "
+            f"conversation {name!r} of task {task.name!r} ends with tool calls; {task.kind} is measured on "
             "words. Use kind: tools."
         )
-    body = sample.plain()
+    messages = sample.plain()["messages"][:-1]
+    calls = [Call(name=call.function.name, arguments=call.function.arguments) for call in last.tool_calls]
+    expected = Answer(content=words, calls=calls)
+    score: Score | None = maker(messages, expected) if maker else None
+    if task.kind == "tools":
+        score = _by_calls(expected, sample)
     return Question(
         task=task.name,
         kind=task.kind,
         id=name,
         category=sample.category or task.name,
-        messages=body["messages"][:-1],
+        messages=messages,
         tools=sample.tools,
-        expected=Answer(
-            content=words,
-            calls=[
-                Call(name=call.function.name, arguments=call.function.arguments) for call in last.tool_calls
-            ],
-        ),
+        expected=expected,
+        score=score,
     )
+
+
+def _by_calls(expected: Answer, sample: Conversation) -> Score:
+    return lambda got, cut_off: scorers.tool_calls(expected, got, sample.tools, cut_off)

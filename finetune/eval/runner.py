@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -11,16 +10,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from data.errors import UserError
 from data.report import Served
 from finetune.eval import ask
+from finetune.eval.answers import AnswerCache
 from finetune.eval.ask import Reply
 from finetune.eval.endpoint import Endpoint
 from finetune.eval.journal import Journal
-from finetune.eval.questions import Question
+from finetune.eval.question import Question
 from finetune.eval.suite import Suite
 
 
 @dataclass
 class Replies:
-    """`of` gives a model's reply to a question; `reused` were in the journal already."""
+    """`of` gives a model's reply to a question; `reused` were known before."""
 
     by_place: dict[tuple[str, str, str], Reply]
     reused: int = 0
@@ -33,7 +33,6 @@ class Replies:
 class _Job:
     question: Question
     served: Served
-    bodies: list[dict[str, Any]]
     key: str
 
     @property
@@ -42,7 +41,12 @@ class _Job:
 
 
 async def run(
-    endpoint: Endpoint, suite: Suite, questions: list[Question], models: list[Served], journal: Journal
+    endpoint: Endpoint,
+    suite: Suite,
+    questions: list[Question],
+    models: list[Served],
+    journal: Journal,
+    cache: AnswerCache,
 ) -> Replies:
     """All replies. UserError when the endpoint goes away: what was answered stays in the journal."""
     replies = Replies({})
@@ -50,20 +54,34 @@ async def run(
     # Models take turns, so that all of them meet the same load.
     for question in questions:
         for served in models:
-            bodies = ask.requests(question, served, suite)
-            job = _Job(question, served, bodies, ask.key(bodies, served, endpoint.url))
-            if known := journal.get(job.key):
+            key = ask.key(ask.requests(question, served, suite), served, endpoint.url)
+            job = _Job(question, served, key)
+            if known := _known(job, journal, cache):
                 replies.by_place[job.place] = known
                 replies.reused += 1
             else:
                 waiting.append(job)
     with _progress() as bar:
         bars = _bars(bar, suite, questions, models, waiting)
-        jobs = iter(waiting)
+
+        async def answer(job: _Job) -> None:
+            bodies = ask.requests(job.question, job.served, suite)
+            reply = await ask.ask(endpoint, job.question, job.served, bodies)
+            if reply.failure is None:
+                _note(job, reply, journal)
+                _remember(job, reply, cache)
+            replies.by_place[job.place] = reply
+            bar.advance(bars[job.question.task])
+
+        async def work(jobs: Iterator[_Job]) -> None:
+            for job in jobs:
+                await answer(job)
+
+        jobs = iter(waiting)  # which all workers share
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(suite.concurrency, len(waiting))):
-                    group.create_task(_work(jobs, endpoint, journal, replies, bar, bars))
+                    group.create_task(work(jobs))
         except* UserError as problems:
             raise UserError(
                 f"{problems.exceptions[0]}\n{len(replies.by_place)} of {len(questions) * len(models)} "
@@ -72,21 +90,25 @@ async def run(
     return replies
 
 
-async def _work(
-    jobs: Iterator[_Job],
-    endpoint: Endpoint,
-    journal: Journal,
-    replies: Replies,
-    bar: Progress,
-    bars: dict[str, TaskID],
-) -> None:
-    """Takes jobs until none is left; all workers share the iterator."""
-    for job in jobs:
-        reply = await ask.ask(endpoint, job.question, job.served, job.bodies)
-        if reply.failure is None:
-            journal.add(job.key, job.served.name, job.question.task, job.question.id, reply)
-        replies.by_place[job.place] = reply
-        bar.advance(bars[job.question.task])
+def _known(job: _Job, journal: Journal, cache: AnswerCache) -> Reply | None:
+    if found := journal.get(job.key):
+        # A run that was killed may not have come to that.
+        _remember(job, found, cache)
+        return found
+    if found := cache.get(job.key):
+        _note(job, found, journal)
+        return found
+    return None
+
+
+def _note(job: _Job, reply: Reply, journal: Journal) -> None:
+    journal.add(job.key, job.served.name, job.question.task, job.question.id, reply)
+
+
+def _remember(job: _Job, reply: Reply, cache: AnswerCache) -> None:
+    """Only where it is known what answered: a name alone may mean other weights tomorrow."""
+    if job.served.weights is not None:
+        cache.add(job.key, reply)
 
 
 def _progress() -> Progress:

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jsonschema
@@ -13,15 +12,8 @@ from referencing.exceptions import Unresolvable
 
 from data.chat import Tool
 from data.report import Answer, Call
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """`score` is 1 or 0, or None where the sample itself cannot be scored; `why` is for people."""
-
-    score: float | None
-    why: str
-    flags: tuple[str, ...] = ()
+from finetune.eval.scorers_bfcl import Possible, mistake
+from finetune.eval.verdict import Verdict
 
 
 def tool_calls(expected: Answer, got: Answer, tools: Sequence[Tool], cut_off: bool = False) -> Verdict:
@@ -35,19 +27,40 @@ def tool_calls(expected: Answer, got: Answer, tools: Sequence[Tool], cut_off: bo
         return Verdict(None, f"the expected arguments are unusable: {unreadable[0]}")
     made, broken = _meanings(got.calls)
     unknown, invalid = _against_schemas(got.calls, tools)
-    flags = tuple(
-        name
-        for name, raised in (
-            ("unknown_function", unknown),
-            ("invalid_arguments", invalid or broken),
-            ("cut_off", cut_off),
-        )
-        if raised
-    )
+    flags = _flags(unknown, broken or invalid, cut_off)
     if not broken and wanted == made and (wanted or got.content):
         return Verdict(1.0, "the expected calls" if wanted else "words, as expected", flags)
     ending = "; the answer was cut off at the token limit" if cut_off else ""
     return Verdict(0.0, _mistake(expected, got, unknown, broken or invalid) + ending, flags)
+
+
+def possible_calls(
+    expected: Sequence[Possible], got: Answer, tools: Sequence[Tool], cut_off: bool = False
+) -> Verdict:
+    """BFCL's measure: one call with possible values for each expected one, and none where none is."""
+    unknown, invalid = _against_schemas(got.calls, tools)
+    try:
+        calls = [(call.name, parse_arguments(call)) for call in got.calls]
+    except ValueError as error:
+        return Verdict(0.0, str(error), _flags(unknown, [str(error)], cut_off))
+    flags = _flags(unknown, invalid, cut_off)
+    if not expected:
+        return Verdict(float(not calls), "called although no tool fits" if calls else "no call", flags)
+    if unknown:
+        return Verdict(0.0, f"called {unknown[0]!r}, which is not on offer", flags)
+    fault = mistake(expected, calls)
+    return Verdict(float(fault is None), fault or "the expected calls", flags)
+
+
+def any_call(got: Answer, cut_off: bool = False) -> Verdict:
+    """BFCL's relevance: some function should be called, whichever."""
+    flags = _flags([], [], cut_off)
+    return Verdict(float(bool(got.calls)), "called" if got.calls else "answered without a call", flags)
+
+
+def _flags(unknown: list[str], invalid: list[str], cut_off: bool) -> tuple[str, ...]:
+    raised = {"unknown_function": unknown, "invalid_arguments": invalid, "cut_off": cut_off}
+    return tuple(name for name, is_raised in raised.items() if is_raised)
 
 
 def _mistake(expected: Answer, got: Answer, unknown: list[str], invalid: list[str]) -> str:

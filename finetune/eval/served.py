@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import httpx
 from pydantic import ValidationError
 
 from data.errors import UserError
 from data.report import Adapter, Served
-from finetune.eval.endpoint import Endpoint, RefusedError
+from finetune.eval.endpoint import Endpoint, RefusedError, SlowError
 
 _PROBE: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1, "temperature": 0}
 
@@ -43,7 +42,7 @@ async def _one(endpoint: Endpoint, name: str, bases: list[str], fingerprint: str
         adapter = adapter_of(await endpoint.chat({"model": model, **_PROBE}))
     except RefusedError as error:
         raise UserError(f"{endpoint.url} does not answer as {model!r}: {error.message}") from None
-    except httpx.TimeoutException:
+    except SlowError:
         raise UserError(f"{endpoint.url} did not answer a one-token question as {model!r} in time.") from None
     base = bases[0] if len(bases) == 1 else model if model in bases else None
     return Served(

@@ -72,6 +72,14 @@ def impatient() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Answers that other runs left on this machine must not be found."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("ENXERTO_HOME", str(home))
+    return home
+
+
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """4 tool questions (3 want a call), 2 for perplexity, 1 chat prompt; its folder is the current one."""

@@ -70,6 +70,7 @@ class Fake:
     """Name (or `name:alias`) to digest; change one to move the alias."""
     failures: list[int] = field(default_factory=list)
     """Statuses that the next chat requests get instead of an answer."""
+    fingerprint: str | None = FINGERPRINT
     logprobs: bool = True
     wrong_adapter: bool = False
     shifty: bool = False
@@ -78,9 +79,13 @@ class Fake:
     slow: str = ""
     """Only requests with this text in the last message are delayed."""
     asked: list[dict[str, Any]] = field(default_factory=list)
+    keys: set[str | None] = field(default_factory=set)
+    """The authorization headers of all chat requests."""
     busy: int = 0
     most_busy: int = 0
     url: str = ""
+    stop: Callable[[], None] = lambda: None
+    """Ends the server, as a person would: what is under way is answered."""
 
     def questions(self) -> list[dict[str, Any]]:
         """Every chat request but the probes of one token."""
@@ -91,7 +96,7 @@ class Fake:
         return Starlette(routes=[chat, Route("/v1/models", self._models), Route("/health", self._health)])
 
     async def _health(self, request: Request) -> JSONResponse:
-        return JSONResponse({"status": "ok", "base": BASE, "fingerprint": FINGERPRINT})
+        return JSONResponse({"status": "ok", "base": BASE, "fingerprint": self.fingerprint})
 
     async def _models(self, request: Request) -> JSONResponse:
         cards: list[dict[str, Any]] = [{"id": BASE, "object": "model", "parent": None}]
@@ -100,13 +105,15 @@ class Fake:
 
     def _resolve(self, model: str) -> str | None:
         name, _, digest = model.partition("@")
-        if name in self.adapters and digest in ("", self.adapters[name]):
-            return name
+        for known, held in self.adapters.items():
+            if model == known or (name == known.partition(":")[0] and digest == held):
+                return known
         return None
 
     async def _chat(self, request: Request) -> JSONResponse:
         body = await request.json()
         self.asked.append(body)
+        self.keys.add(request.headers.get("authorization"))
         self.busy += 1
         self.most_busy = max(self.most_busy, self.busy)
         try:
@@ -160,6 +167,11 @@ def serving(fake: Fake) -> Iterator[Fake]:
     server = uvicorn.Server(
         uvicorn.Config(fake.app(), port=0, log_level="error", timeout_graceful_shutdown=1)
     )
+
+    def stop() -> None:
+        server.should_exit = True
+
+    fake.stop = stop
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -6,16 +6,29 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
-import httpx
 import pytest
 
 from data.errors import UserError
 from data.report import EvalReport, read_report
+from finetune.eval import metrics
 from finetune.eval.command import evaluate
-from tests.finetune.eval.conftest import DIGEST
-from tests.finetune.eval.endpoint import BASE, FINGERPRINT, Fake, call, logprob, tokens_of, words
+from finetune.eval.endpoint import RefusedError, _may_pass, _proxy
+from finetune.eval.journal import Journal
+from tests.finetune.eval.conftest import DIGEST, clock, write_lines
+from tests.finetune.eval.endpoint import (
+    BASE,
+    FINGERPRINT,
+    Fake,
+    Message,
+    call,
+    logprob,
+    serving,
+    tokens_of,
+    words,
+)
 
 Edit = Callable[[str, str], None]
 OUT = Path("out")
@@ -88,13 +101,14 @@ def test_questions_are_asked_at_the_same_time_up_to_the_bound(suite: Path, fake:
     assert fake.most_busy == 4
 
 
-def test_a_stopped_run_goes_on_without_asking_twice(suite: Path, fake: Fake) -> None:
+def test_a_stopped_run_goes_on_without_asking_twice(suite: Path, fake: Fake, own_home: Path) -> None:
     first = run(suite, fake)
     journal = OUT / "answers.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     assert len(lines) == 14
     # As a kill leaves it: eight whole lines and half of the ninth.
     journal.write_bytes(b"".join(lines[:8]) + lines[8][: len(lines[8]) // 2])
+    (own_home / "answers.sqlite").unlink()
     fake.asked.clear()
     second = run(suite, fake)
     missing = [json.loads(line) for line in lines[8:]]
@@ -126,6 +140,124 @@ def test_a_run_killed_in_the_middle_goes_on(suite: Path, fake: Fake) -> None:
     assert report.reused == kept
     # Only what was under way when it was killed, at most `concurrency` questions, was asked again.
     assert len(fake.questions()) <= REQUESTS + 2 * 4
+
+
+def test_what_is_known_of_these_weights_is_asked_nowhere_again(suite: Path, fake: Fake) -> None:
+    first = run(suite, fake)
+    fake.asked.clear()
+    fake.adapters["other"] = DIGEST  # the same weights under another name
+    again = evaluate(suite, ["base", "other"], fake.url, Path("elsewhere"))
+    assert fake.questions() == []
+    assert again.reused == 14
+    values = [[metric.value for metric in report.metrics] for report in (first, again)]
+    assert values[0] == values[1]
+    # Another question is not known, nor is one with other settings.
+    suite.write_text(suite.read_text(encoding="utf-8").replace("max_tokens: 40", "max_tokens: 41"))
+    assert evaluate(suite, MODELS, fake.url, Path("elsewhere")).reused == 4
+
+
+def test_answers_of_unknown_weights_are_kept_for_the_same_run_only(suite: Path, fake: Fake) -> None:
+    fake.fingerprint = None
+    run(suite, fake)
+    fake.asked.clear()
+    assert run(suite, fake).reused == 14
+    assert evaluate(suite, MODELS, fake.url, Path("elsewhere")).reused == 0
+    assert len(fake.questions()) == REQUESTS
+
+
+def test_fresh_asks_everything_again_but_a_stopped_run_goes_on(suite: Path, fake: Fake) -> None:
+    run(suite, fake)
+    fake.asked.clear()
+    assert evaluate(suite, MODELS, fake.url, OUT, fresh=True).reused == 0
+    assert len(fake.questions()) == REQUESTS
+    # As a run that was stopped leaves it.
+    (OUT / "report.json").unlink()
+    assert evaluate(suite, MODELS, fake.url, OUT, fresh=True).reused == 14
+
+
+def test_two_runs_give_the_same_report_but_for_times(suite: Path, fake: Fake) -> None:
+    first = run(suite, fake)
+    fake.delay_s = 0.05
+    second = evaluate(suite, MODELS, fake.url, Path("second"), fresh=True)
+    assert second.reused == 0
+    assert first.result_digest == second.result_digest
+    fake.reply = lambda adapter, text: words("something else")
+    assert evaluate(suite, MODELS, fake.url, Path("third"), fresh=True).result_digest != first.result_digest
+
+
+def test_a_report_can_be_run_again_from_itself(suite: Path, fake: Fake) -> None:
+    first = run(suite, fake)
+    suite.unlink()
+    # An alias that moved since does not matter: the report names digests.
+    fake.adapters["other"] = fake.adapters["support"]
+    again = evaluate(OUT / "report.json", [], fake.url, Path("again"))
+    assert again.suite == first.suite
+    assert [metric.value for metric in again.metrics] == [metric.value for metric in first.metrics]
+    assert again.models[1].model == first.models[1].model
+    write_lines(Path("calls.jsonl"), [clock(1, "Rome", "single")])
+    with pytest.raises(UserError, match=r"calls\.jsonl has changed since .* restore it"):
+        evaluate(OUT / "report.json", [], fake.url, Path("again"))
+
+
+def test_metrics_follow_from_the_samples_of_the_report(suite: Path, fake: Fake) -> None:
+    report = run(suite, fake)
+    names = [served.name for served in report.models]
+    read = read_report(OUT)
+    assert metrics.metrics(read.samples, names, report.suite.config["seed"]) == report.metrics
+    assert metrics.differences(read.samples, names, report.suite.config["seed"]) == report.differences
+
+
+def test_the_candidate_is_compared_with_the_base_and_with_what_serves_now(suite: Path, fake: Fake) -> None:
+    fake.adapters["support:canary"] = "sha256:" + "b" * 64
+    report = run(suite, fake, ["base", "support", "support:canary"])
+    whole = [(found.model, found.against) for found in report.differences if found.task == "plain"]
+    assert whole == [("support", "base"), ("support:canary", "base"), ("support:canary", "support")]
+    found = report.difference("support:canary", "calls", against="support")
+    assert found is not None and (found.value, found.p) == (0, 1)
+
+
+def test_two_evaluations_do_not_write_one_folder(suite: Path, fake: Fake) -> None:
+    with closing(Journal(OUT / "answers.jsonl")), pytest.raises(UserError, match="another evaluation"):
+        run(suite, fake)
+    run(suite, fake)
+
+
+def test_a_broken_cache_is_named(suite: Path, fake: Fake, own_home: Path) -> None:
+    own_home.mkdir()
+    (own_home / "answers.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(UserError, match=r"answers\.sqlite cannot be used .*delete it"):
+        run(suite, fake)
+    (own_home / "answers.sqlite").unlink()
+    (own_home / "answers.sqlite").mkdir()
+    with pytest.raises(UserError, match=r"unable to open .*set ENXERTO_HOME"):
+        run(suite, fake)
+
+
+def test_what_a_killed_run_kept_is_known_to_all_after_it_went_on(
+    suite: Path, fake: Fake, own_home: Path
+) -> None:
+    run(suite, fake)
+    (own_home / "answers.sqlite").unlink()  # a kill takes what was not written yet
+    (OUT / "report.json").unlink()
+    run(suite, fake)
+    assert evaluate(suite, MODELS, fake.url, Path("elsewhere")).reused == 14
+
+
+def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy:8080")
+    monkeypatch.setenv("no_proxy", "example.org,127.0.0.1")
+    assert _proxy("http://models.example/v1") == "http://proxy:8080"
+    assert _proxy("http://example.org") is None
+    assert _proxy("http://127.0.0.1:8321") is None
+
+
+def test_a_busy_endpoint_says_how_long_to_wait(suite: Path, fake: Fake) -> None:
+    busy = RefusedError(429, "busy", wait_s=7)
+    assert (_may_pass(busy), _may_pass(RefusedError(503, "busy")), _may_pass(RefusedError(400, ""))) == (
+        7,
+        True,
+        False,
+    )
 
 
 def test_another_version_of_an_adapter_is_asked_anew(suite: Path, fake: Fake) -> None:
@@ -186,7 +318,7 @@ def test_an_answer_that_is_too_slow_is_unscored(suite: Path, fake: Fake, edit: E
     fake.delay_s, fake.slow = 2, "Quito"
     report = run(suite, fake, ["base"])
     unscored = [sample.results["base"].why for sample in report.samples if "Quito" in str(sample.messages)]
-    assert unscored == ["no answer within the suite's timeout_s"]
+    assert unscored == ["no answer within 0.3 s"]
     metric = report.metric("base", "calls")
     assert metric is not None and (metric.n, metric.unscored) == (3, 1)
 
@@ -210,26 +342,25 @@ def test_the_address_may_end_in_v1(suite: Path, fake: Fake) -> None:
     assert evaluate(suite, ["base"], fake.url + "/v1/", OUT).endpoint == fake.url
 
 
-def test_an_endpoint_that_goes_away_keeps_what_it_answered(
-    suite: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    send = httpx.AsyncHTTPTransport.handle_async_request
-    sent = 0
+def test_an_endpoint_that_goes_away_keeps_what_it_answered(suite: Path) -> None:
+    seen = 0
 
-    async def die(self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
-        nonlocal sent
-        sent += 1
-        if sent > 10:
-            raise httpx.ConnectError("connection refused", request=request)
-        return await send(self, request)
+    def reply_and_end(adapter: str | None, text: str) -> Message:
+        nonlocal seen
+        seen += 1
+        if seen == 8:
+            going.stop()
+        return words("going")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", die)
-        with pytest.raises(UserError, match=r"(?s)nobody answers.*of 14 answers are kept; run the same"):
-            run(suite, fake)
+    with (
+        serving(Fake(reply=reply_and_end, adapters={"support": DIGEST}, delay_s=0.2)) as going,
+        pytest.raises(UserError, match=r"(?s)nobody answers.*of 14 answers are kept; run the same"),
+    ):
+        run(suite, going)
     kept = len((OUT / "answers.jsonl").read_bytes().splitlines())
     assert 0 < kept < 14
-    assert run(suite, fake).reused == kept
+    with serving(Fake(adapters={"support": DIGEST})) as back:
+        assert run(suite, back).reused == kept
 
 
 def test_the_table_says_what_was_measured(

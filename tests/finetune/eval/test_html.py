@@ -67,28 +67,6 @@ def test_the_console_is_really_listened_to(report: EvalReport) -> None:
     assert "heard" in shown(page)[1]
 
 
-PROBE = """<script>
-const rows = [...document.querySelectorAll(".row")].filter((row) => row.offsetHeight);
-document.title = [document.documentElement.scrollWidth, innerWidth, rows.length,
-  Math.min(...rows.map((row) => row.querySelector("td").offsetWidth))].join();
-</script></body>"""
-
-
-@browser
-def test_on_a_phone_cells_stand_below_each_other_and_nothing_is_wider_than_the_screen(
-    report: EvalReport,
-) -> None:
-    page = Path("out/report.html")
-    page.write_text(page.read_text(encoding="utf-8").replace("</body>", PROBE), encoding="utf-8")
-    done = browse("--window-size=390,844", "--dump-dom", f"{page.resolve().as_uri()}#filter=wrong:base")
-    found = re.search(r"<title>([\d,]+)</title>", done.stdout)
-    assert found is not None
-    widest, screen, rows, cell = map(int, found[1].split(","))
-    assert widest <= screen <= 500
-    assert cell > 0.8 * screen
-    assert rows == 3
-
-
 def test_what_a_model_says_cannot_become_markup(suite: Path, fake: Fake) -> None:
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&"
     fake.reply = lambda adapter, text: call(evil, f'{{"{evil[:8]}": 1}}') if adapter else words(evil)
@@ -97,6 +75,22 @@ def test_what_a_model_says_cannot_become_markup(suite: Path, fake: Fake) -> None
     assert page.count("<script>") == 1
     assert "<img" not in page
     assert "&lt;img src=x onerror=alert(2)&gt;" in page
+
+
+def test_a_long_page_shows_first_what_went_wrong_and_says_what_it_leaves_out(
+    report: EvalReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(html, "MOST_ROWS", 3)
+    alone = report.model_copy(update={"models": report.models[1:], "differences": []})
+    samples = [
+        sample.model_copy(update={"results": {"support": sample.results["support"]}})
+        for sample in report.samples
+    ]
+    metrics = [metric for metric in report.metrics if metric.model == "support"]
+    page = html.render(alone.model_copy(update={"samples": samples, "metrics": metrics}))
+    # `support` got c3 alone wrong: it is shown, and the first two in their order.
+    assert re.findall(r'class="id">(\S+)', page) == ["c0", "c1", "c3"]
+    assert "3 of 6 questions are shown" in page
 
 
 def test_the_page_needs_nothing_but_itself(report: EvalReport) -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from data.chat import Function, Tool
 from data.report import Answer, Call
-from finetune.eval.scorers import Verdict, tool_calls
+from finetune.eval.scorers import tool_calls
+from finetune.eval.verdict import Verdict
 from tests.listener import listener
 
 WEATHER = Tool(

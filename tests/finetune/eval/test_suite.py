@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import UserError
+from data.report import Answer
 from finetune.eval import questions
 from finetune.eval.suite import load
 from tests.finetune.eval.conftest import clock, plain, write_lines
@@ -12,16 +13,28 @@ RECIPES = Path(__file__).parents[3] / "recipes" / "evals"
 Edit = Callable[[str, str], None]
 
 
+SHIPPED = [
+    # BFCL's questions are downloaded.
+    pytest.param(path, marks=[pytest.mark.slow] if "bfcl" in path.name else [], id=path.name)
+    for path in sorted(RECIPES.rglob("*.yaml"))
+]
+
+
 @pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.yaml")), ids=lambda path: path.name)
-def test_every_shipped_suite_loads_and_opens_with_its_command(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(RECIPES.parents[1])
+def test_every_shipped_suite_loads_and_opens_with_its_command(path: Path) -> None:
     suite = load(path)
     first = path.read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith(f"# finetune eval {path.relative_to(RECIPES.parents[1])} --models ")
+    assert suite.tasks
+
+
+@pytest.mark.parametrize("path", SHIPPED)
+def test_every_shipped_suite_finds_its_questions(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(RECIPES.parents[1])
+    suite = load(path)
     asked = questions.load(suite)
     assert {question.task for question in asked} == {task.name for task in suite.tasks}
+    assert len({(question.task, question.id) for question in asked}) == len(asked)
 
 
 def test_every_mistake_is_told_at_once(suite: Path, edit: Edit) -> None:
@@ -103,3 +116,49 @@ def test_the_digest_changes_with_the_data_and_the_settings_but_not_with_the_pace
     assert changed != before
     write_lines(Path("plain.jsonl"), [plain(1, "It is odd!")])
     assert questions.entry(load(suite)).digest not in (before, changed)
+
+
+def reference(name: str, **settings: str) -> str:
+    rows = "".join(f", {key}: {value}" for key, value in settings.items())
+    return f"  - {{name: {name}, kind: reference, data: plain.jsonl{rows}}}\n"
+
+
+def test_every_mistake_of_a_reference_task_is_told_with_the_nearest_names(suite: Path) -> None:
+    with suite.open("a", encoding="utf-8") as file:
+        file.write(reference("one", scorer="chrff"))
+        file.write(reference("two", scorer="json_schema"))
+        file.write(reference("three", scorer="exact", schema_file="x.json"))
+        file.write(reference("four", scorr="exact"))
+        file.write("  - {name: five, kind: bfcl, categories: [simple_java]}\n")
+    with pytest.raises(UserError) as caught:
+        load(suite)
+    told = str(caught.value).splitlines()
+    assert len(told) == 1 + 6, told  # `scorr` is unknown, and `scorer` missing
+    for hint in ("mean `chrf`?", "`schema_file` goes with", "mean `scorer`?", "simple_python"):
+        assert hint in str(caught.value), told
+
+
+def test_a_reference_task_compares_words(suite: Path) -> None:
+    with suite.open("a", encoding="utf-8") as file:
+        file.write(reference("near", scorer="chrf", limit="1"))
+    [asked] = [question for question in questions.load(load(suite)) if question.task == "near"]
+    assert asked.kind == "reference" and asked.score and asked.expected
+    assert asked.score(asked.expected, False).score == pytest.approx(1)
+    assert (asked.score(Answer(content="It is"), False).score or 0) < 1
+
+
+def test_a_reference_task_refuses_expected_calls(suite: Path) -> None:
+    with suite.open("a", encoding="utf-8") as file:
+        file.write(reference("near", scorer="chrf").replace("plain.jsonl", "calls.jsonl"))
+    with pytest.raises(UserError, match="reference is measured on words"):
+        questions.load(load(suite))
+
+
+def test_the_digest_changes_with_the_schema(suite: Path) -> None:
+    with suite.open("a", encoding="utf-8") as file:
+        file.write(reference("form", scorer="json_schema", schema_file="form.json"))
+    Path("form.json").write_text('{"type": "object"}')
+    before = questions.entry(load(suite))
+    Path("form.json").write_text('{"type": "array"}')
+    assert "form.json" in before.files
+    assert questions.entry(load(suite)).digest != before.digest
