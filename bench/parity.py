@@ -75,9 +75,15 @@ def _trained(folder: Path, name: str, lora: dict[str, Any], steps: int) -> Path:
                 {
                     "name": "parity",
                     "base": BASE,
-                    "data": {"train": ["data/samples/train.jsonl"], "max_length": 1536, "heldout": 0.1},
+                    "data": {"train": ["data/samples/train.jsonl"], "max_length": 1536, "heldout": 0.02},
                     "lora": lora,
-                    "train": {"steps": steps, "batch": 1, "learning_rate": 5e-4, "lora_plus": 8},
+                    "train": {
+                        "steps": steps,
+                        "batch": 1,
+                        "learning_rate": 5e-4,
+                        "lora_plus": 8,
+                        "evaluation": {"steps": 1000},
+                    },
                     "output": str(output),
                     "track": {"wandb": "off", "generations": 0},
                 }
