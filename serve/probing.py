@@ -27,7 +27,7 @@ class Prober:
             probes = await asyncio.to_thread(self._probes, version)
             if probes is None:
                 return
-            verdict = await self._replay(probes, version)
+            verdict = await replay(self._engine, probes, version)
             await asyncio.to_thread(verdicts.keep, version.digest, verdict)
         if verdict.why:
             raise UserError(verdict.why)
@@ -38,26 +38,26 @@ class Prober:
             return None
         return Probes.model_validate_json(b"".join(self._storage.blobs.read(blob)))
 
-    async def _replay(self, probes: Probes, version: Version) -> Verdict:
-        base: list[tuple[Named, Named]] = []
-        adapter: list[tuple[Named, Named]] = []
-        effects: list[tuple[Named, Named]] = []
-        for probe in probes.probes:
-            places = [place.at for place in probe.places]
-            bases = await self._engine.likeliest(probe.token_ids, places, None)
-            adapters = await self._engine.likeliest(probe.token_ids, places, version)
-            base += [(place.base, said) for place, said in zip(probe.places, bases, strict=True)]
-            adapter += [(place.adapter, said) for place, said in zip(probe.places, adapters, strict=True)]
-            effects += zip(bases, adapters, strict=True)
-        found = {"base": parity.agreement(base), "adapter": parity.agreement(adapter)}
-        effect = parity.agreement(effects)
-        trained = parity.agreement(
-            [(place.base, place.adapter) for one in probes.probes for place in one.places]
-        )
-        why = judge(found["base"], found["adapter"], trained.mean_kl, effect.mean_kl)
-        numbers: dict[str, Any] = {name: one.as_json() for name, one in found.items()}
-        numbers |= {"effect": round(effect.mean_kl, 6), "trained_effect": round(trained.mean_kl, 6)}
-        return Verdict(self._engine.identity, why, numbers)
+
+async def replay(engine: Engine, probes: Probes, version: Version) -> Verdict:
+    """The verdict on a version that is in the engine."""
+    base: list[tuple[Named, Named]] = []
+    adapter: list[tuple[Named, Named]] = []
+    effects: list[tuple[Named, Named]] = []
+    for probe in probes.probes:
+        places = [place.at for place in probe.places]
+        bases = await engine.likeliest(probe.token_ids, places, None)
+        adapters = await engine.likeliest(probe.token_ids, places, version)
+        base += [(place.base, said) for place, said in zip(probe.places, bases, strict=True)]
+        adapter += [(place.adapter, said) for place, said in zip(probe.places, adapters, strict=True)]
+        effects += zip(bases, adapters, strict=True)
+    found = {"base": parity.agreement(base), "adapter": parity.agreement(adapter)}
+    effect = parity.agreement(effects)
+    trained = parity.agreement([(place.base, place.adapter) for one in probes.probes for place in one.places])
+    why = judge(found["base"], found["adapter"], trained.mean_kl, effect.mean_kl)
+    numbers: dict[str, Any] = {name: one.as_json() for name, one in found.items()}
+    numbers |= {"effect": round(effect.mean_kl, 6), "trained_effect": round(trained.mean_kl, 6)}
+    return Verdict(engine.identity, why, numbers)
 
 
 def judge(base: Agreement, adapter: Agreement, trained: float, effect: float) -> str | None:
