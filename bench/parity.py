@@ -114,7 +114,7 @@ async def _measure(adapters: dict[str, Path], scratch: Path) -> list[dict[str, A
                 await engine.add(version)
                 verdict = await replay(engine, probes, version)
                 await engine.remove(version)
-                rows.append({"adapter": name, "what": what, "why": verdict.why, **verdict.found})
+                rows.append({"recipe": name, "what": what, "why": verdict.why, **verdict.found})
                 console.print(_line(rows[-1]))
     finally:
         await engine.close()
@@ -125,7 +125,7 @@ def _line(row: dict[str, Any]) -> str:
     base, adapter = row["base"], row["adapter"]
     said = "kept out" if row["why"] else "let in"
     return (
-        f"{row['adapter']:<20}{row['what']:<22}{said:<10}base KL {base['mean_kl']:.5f}, adapter"
+        f"{row['recipe']:<20}{row['what']:<22}{said:<10}base KL {base['mean_kl']:.5f}, adapter"
         f" {adapter['mean_kl']:.5f} (most {adapter['max_kl']:.3f}), likeliest the same {adapter['top1']:.0%}"
     )
 
