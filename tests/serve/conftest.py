@@ -9,6 +9,7 @@ import pytest
 
 from serve.registry.database import sqlite_url
 from tests.serve import services
+from tests.serve.leasing import Make, maker
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +54,8 @@ def s3_url(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
     bucket = f"bucket-{secrets.token_hex(4)}"
     httpx.put(f"{s3}/{bucket}").raise_for_status()
     return f"s3://{bucket}/registry?endpoint={s3}"
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    return maker(tmp_path)
