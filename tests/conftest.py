@@ -71,7 +71,7 @@ def serving(home: Path, base: Path, *options: str) -> Iterator[Server]:
     # Ctrl-C reaches this process alone, which then ends the server once and in order.
     process = subprocess.Popen(
         command,
-        env=os.environ | {"ENXERTO_HOME": str(home)},
+        env=os.environ | {"ENXERTO_HOME": str(home), "VLLM_LOGGING_LEVEL": "INFO"},
         start_new_session=True,
         preexec_fn=die_with_parent,
     )
