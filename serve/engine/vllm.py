@@ -10,6 +10,7 @@ import multiprocessing
 import os
 from argparse import Namespace
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any
@@ -50,6 +51,10 @@ PROMPT_PARAMS = ("input_text", "input_tokens")
 """What vLLM calls a prompt that is longer than the context."""
 
 
+_STARTER = ThreadPoolExecutor(1)
+"""Each thread has heaps of its own, and keeps what an engine's start left in them: 60 MB a thread."""
+
+
 class VllmEngine:
     """`protocol.Engine` on vLLM's AsyncLLM; one life, from its start to its end or its death."""
 
@@ -70,7 +75,7 @@ class VllmEngine:
     async def start(self) -> None:
         # In a thread, since vLLM waits for its engine's process without the event loop: a server whose
         # engine starts again has /health and the registry to answer meanwhile.
-        self._starting = asyncio.ensure_future(asyncio.to_thread(_client, self._settings))
+        self._starting = asyncio.get_running_loop().run_in_executor(_STARTER, _client, self._settings)
         args, self._client = await asyncio.shield(self._starting)
         async with asyncio.timeout(FIRST_CALL_SECONDS):
             tasks = await self._client.get_supported_tasks()

@@ -50,7 +50,7 @@ def test_the_metrics_say_what_the_client_counted(
     tokens_in += chunks[-1].usage.prompt_tokens
     tokens_out += chunks[-1].usage.completion_tokens
     with pytest.raises(openai.BadRequestError):
-        client.chat.completions.create(model=NAME, messages=QUESTION, top_p=7)
+        client.chat.completions.create(model=NAME, messages=[{"role": "user", "content": "word " * 3000}])
     now = metrics.reading(server.url)
 
     def counted(name: str) -> float:
