@@ -69,7 +69,7 @@ class ParityCard(BaseModel):
     """Whether an engine says what the trainer's model said: `why` not, and what was `found`, in nats."""
 
     engine: str
-    why: str | None
+    why: str | None = None
     found: dict[str, Any]
 
 

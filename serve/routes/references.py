@@ -1,4 +1,4 @@
-"""References of a JSON schema that lead to nothing but references: no value fits, and engines fail on it."""
+"""References of a JSON schema: those that lead nowhere, and those that make much of little."""
 
 from typing import Any
 
@@ -18,6 +18,31 @@ def run_in_circles(schema: dict[str, Any]) -> bool:
         elif isinstance(node, list):
             left.extend(node)
     return False
+
+
+def expanded(schema: dict[str, Any], limit: int) -> int:
+    """How many values the schema holds once each reference is what it points to, as far as `limit`.
+
+    A recursive reference counts once: what follows it was counted.
+    """
+    known: dict[int, int] = {}
+
+    def size(node: Any, depth: int) -> int:
+        if not isinstance(node, dict | list):
+            return 1
+        if id(node) not in known:
+            known[id(node)] = 1  # met again below itself
+            total = 1
+            for value in node.values() if isinstance(node, dict) else node:
+                total += limit if depth > MAX_STEPS * 4 else size(value, depth + 1)
+                if total >= limit:
+                    break
+            if isinstance(node, dict) and _is_reference(node) and total < limit:
+                total += size(_target(node["$ref"], schema), depth + 1)
+            known[id(node)] = min(total, limit)
+        return known[id(node)]
+
+    return size({key: value for key, value in schema.items() if key not in ("$defs", "definitions")}, 0)
 
 
 def _is_reference(node: Any) -> bool:

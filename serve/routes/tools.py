@@ -11,13 +11,16 @@ from data.errors import shown
 from data.schemas import schema_problem
 from serve.errors import ApiError
 from serve.routes.patterns import too_large
-from serve.routes.references import run_in_circles
+from serve.routes.references import expanded, run_in_circles
 
 MAX_DEPTH = 32
 """Objects and lists in each other; OpenAI's own limit is 10 objects."""
 
 MAX_VALUES = 8192
 """Members of objects and lists, over all schemas of a request."""
+
+MAX_EXPANDED = 2**15
+"""Values of one schema whose references are written out: 30 that each name another twice are a billion."""
 
 MAX_CHARACTERS = 2**17
 """Of their keys and strings, over all schemas of a request."""
@@ -92,9 +95,16 @@ class _Budget:
                     if isinstance(value, dict | list):
                         below.append(value)
             if not below:
-                return "hold references that only refer" if run_in_circles(schema) else None
+                return self._of_references(schema)
             level = below
         return f"are nested in more than {MAX_DEPTH} levels"
+
+    def _of_references(self, schema: dict[str, Any]) -> str | None:
+        if run_in_circles(schema):
+            return "hold references that only refer"
+        if expanded(schema, MAX_EXPANDED) >= MAX_EXPANDED:
+            return f"become more than {MAX_EXPANDED} values where references are what they point to"
+        return None
 
     def _too_much(self, key: str | None, value: Any) -> str | None:
         self._values += 1

@@ -116,11 +116,24 @@ def test_quantiles_are_prometheuss() -> None:
     assert quantile_of(0.5, {}) is None
 
 
+def _hears_ctrl_c() -> None:
+    """A shell starts what is in the background deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_the_moving_view_goes_on_until_ctrl_c(http: httpx.Client, url: str) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "serve", "top", "--every", "0.2", "--url", url]
     environment = os.environ | {"COLUMNS": "120", "LINES": "40", "TERM": "xterm"}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        preexec_fn=_hears_ctrl_c,
+    )
     os.close(theirs)
     seen = ""
     end = time.monotonic() + 60

@@ -36,7 +36,7 @@ def test_a_24b_recipe_is_answered_before_any_download() -> None:
     assert found.trained == 92_405_760
     assert found.time is not None
     # 93 GFLOP a token, forward twice as the activations are recomputed, at 0.4 of 989 TFLOP/s.
-    assert found.time.tokens_per_second == pytest.approx(0.4 * 989e12 / 139e9, rel=0.1)
+    assert found.time.tokens_per_second == pytest.approx(0.5 * 989e12 / 139e9, rel=0.1)
 
 
 @pytest.mark.usefixtures("nothing_here")
