@@ -100,7 +100,9 @@ async def _measure(adapters: dict[str, Path], scratch: Path) -> list[dict[str, A
     from serve.engine.vllm import VllmEngine
 
     base = base_folder(BASE)
-    engine = VllmEngine(Settings(base=read_base(base), folder=base.resolve(), max_model_len=2048))
+    engine = VllmEngine(
+        Settings(base=read_base(base), folder=base.resolve(), max_model_len=2048, max_lora_rank=64)
+    )
     await engine.start()
     rows = []
     try:
