@@ -15,13 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console
 
 from bench.command import run
 from bench.parent import die_with_parent
+from bench.ready import wait_until_ready
 from bench.results import Goal, show, write
-from data.errors import UserError
 from data.manifest import read_base
 from data.report import EvalReport, read_report
 from finetune import recipe as recipes
@@ -84,7 +83,7 @@ def _server(base: str) -> Iterator[str]:
     console.print(f"[dim]$ serve up --base {base} --port {port} &[/dim]")
     process = subprocess.Popen(command, preexec_fn=die_with_parent)
     try:
-        _wait(process, url)
+        wait_until_ready(process, url, START_LIMIT)
         yield url
     finally:
         process.terminate()
@@ -92,20 +91,6 @@ def _server(base: str) -> Iterator[str]:
             process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
-
-
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
-    limit = time.monotonic() + START_LIMIT
-    while time.monotonic() < limit:
-        if process.poll() is not None:
-            raise UserError(f"the server ended with exit code {process.returncode} before it was ready.")
-        try:
-            if httpx.get(f"{url}/health", timeout=2).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.5)
-    raise UserError(f"the server was not ready within {START_LIMIT} s; see its log.")
 
 
 def _summary(report: EvalReport, seconds: float) -> None:

@@ -69,7 +69,6 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
     console.print(f"weights  {weights} ({weights.why})", highlight=False)
 
     from finetune.export import export
-    from finetune.render import open_renderer
     from finetune.training import checkpoint
     from finetune.training.answers import Answers
     from finetune.training.assemble import assemble, facts_of
@@ -105,7 +104,7 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
         shutil.rmtree(adapter, ignore_errors=True)
         export(model, recipe, base, rows.entry, facts, adapter)
         place.keep(adapter)
-        probes = probe(model, rows, open_renderer(folder), str(weights))
+        probes = probe(model, rows, answers.renderer, str(weights))
         (adapter / PROBES).write_text(probes.model_dump_json() + "\n", encoding="utf-8")
         write(adapter, answers.after())
         place.finish(adapter)

@@ -21,21 +21,17 @@ class Prober:
 
     async def __call__(self, version: Version) -> None:
         """For a version in the engine; UserError with what disagrees. One without probes passes."""
-        verdicts, engine = self._storage.verdicts, self._engine.identity
-        verdict = await asyncio.to_thread(verdicts.find, version.digest, engine)
+        blob, verdicts = version.files.get(FILE), self._storage.verdicts
+        if blob is None:
+            return
+        verdict = await asyncio.to_thread(verdicts.find, version.digest, self._engine.identity)
         if verdict is None:
-            probes = await asyncio.to_thread(self._probes, version)
-            if probes is None:
-                return
-            verdict = await replay(self._engine, probes, version)
+            verdict = await replay(self._engine, await asyncio.to_thread(self._probes, blob), version)
             await asyncio.to_thread(verdicts.keep, version.digest, verdict)
         if verdict.why:
             raise UserError(verdict.why)
 
-    def _probes(self, version: Version) -> Probes | None:
-        blob = version.files.get(FILE)
-        if blob is None:
-            return None
+    def _probes(self, blob: str) -> Probes:
         return Probes.model_validate_json(b"".join(self._storage.blobs.read(blob)))
 
 

@@ -5,16 +5,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 
 from bench.parent import die_with_parent
+from bench.ready import wait_until_ready
 from data.home import base_folder
 from data.manifest import BaseManifest, read_base
 
@@ -78,7 +77,7 @@ def serving(home: Path, base: Path, *options: str) -> Iterator[Server]:
     url, log = f"http://127.0.0.1:{port}", home / "logs" / f"serve-{port}.log"
     others_key = os.environ.pop("ENXERTO_API_KEY", None)
     try:
-        _wait_until_ready(process, url, log)
+        wait_until_ready(process, url, START_SECONDS, log)
         key = (home / "key").read_text().strip()
         # What the commands send, here as on a user's own machine.
         os.environ["ENXERTO_API_KEY"] = key
@@ -99,15 +98,3 @@ def free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/health").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.5)
-    told = log.read_text() if log.is_file() else "it wrote no log"
-    pytest.fail(f"the server did not start (exit code {process.poll()}); its log ends:\n{told[-4000:]}")

@@ -1,4 +1,4 @@
-"""Plain vLLM's API server: `python -m bench.serve.plain FOLDER PORT SLOTS RANK`.
+"""Plain vLLM's API server: `python -m bench.serve.plain FOLDER PORT SLOTS RANK LENGTH`.
 
 Its own HTTP surface with this server's arguments and environment, from where this server gets them: what
 `python -m vllm.entrypoints.openai.api_server` runs.

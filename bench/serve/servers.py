@@ -2,10 +2,8 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +13,10 @@ from typing import Any
 import httpx
 
 from bench.parent import die_with_parent
-from data import digest
+from bench.ready import wait_until_ready
 from data.errors import UserError
-from data.manifest import ADAPTER_FILES
-from tests.conftest import START_SECONDS, Server, serving
+from serve.client.push import files_of
+from tests.conftest import START_SECONDS, Server, free_port, serving
 
 OURS, PLAIN = "enxerto", "vLLM"
 RANK, LENGTH = 16, 512
@@ -40,10 +38,7 @@ class Target:
         """All of a push but its commit: the upload's id; None where the server reads the folder itself."""
         if self.name == PLAIN:
             return None
-        files = {
-            file: {"sha256": digest.of_file(folder / file), "size": (folder / file).stat().st_size}
-            for file in ADAPTER_FILES
-        }
+        files = files_of(folder)
         body = {"files": files, "aliases": ["default"]}
         upload: str = (await _ok(client, "POST", f"/v1/adapters/{name}/uploads", json=body))["upload"]
         for file in files:
@@ -77,7 +72,10 @@ def both(home: Path, base: str, slots: int) -> Iterator[tuple[Server, list[Targe
     """The two servers on the base of that name in `home`, with the same number of slots."""
     options = ("--max-loras", str(slots), "--max-lora-rank", str(RANK), "--max-model-len", str(LENGTH))
     folder, log = home / "bases" / base, home / "plain.log"
-    with serving(home, folder, *options) as server, _plain(server, log, slots) as url:
+    with (
+        serving(home, folder, *options) as server,
+        plain_vllm(server.folder, log, slots, RANK, LENGTH) as url,
+    ):
         targets = [
             Target(OURS, server.url, server.headers, base),
             Target(PLAIN, url, {}, base),
@@ -86,12 +84,11 @@ def both(home: Path, base: str, slots: int) -> Iterator[tuple[Server, list[Targe
 
 
 @contextmanager
-def _plain(server: Server, log: Path, slots: int) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    numbers = map(str, (port, slots, RANK, LENGTH))
-    command = [sys.executable, "-m", "bench.serve.plain", str(server.folder.resolve()), *numbers]
+def plain_vllm(folder: Path, log: Path, slots: int, rank: int, length: int) -> Iterator[str]:
+    """vLLM's own API server on the base in `folder`, with this server's flags; its URL."""
+    port = free_port()
+    numbers = map(str, (port, slots, rank, length))
+    command = [sys.executable, "-m", "bench.serve.plain", str(folder.resolve()), *numbers]
     environment = os.environ | {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"}
     with log.open("w") as out:
         process = subprocess.Popen(
@@ -104,19 +101,8 @@ def _plain(server: Server, log: Path, slots: int) -> Iterator[str]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait(process, url, log)
+        wait_until_ready(process, url, START_SECONDS, log)
         yield url
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
-
-
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/health").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.5)
-    raise UserError(f"plain vLLM did not start; its log ends:\n{log.read_text()[-2000:]}")

@@ -22,7 +22,7 @@ class Answers:
     """`recipe.track.generations` prompts of the held-out side, of the training side where there is none."""
 
     def __init__(self, recipe: Recipe, model: Any, rows: Rows, folder: Path, place: Workplace) -> None:
-        self._model, self._renderer = model, open_renderer(folder)
+        self._model, self.renderer = model, open_renderer(folder)
         self._path = place.folder / "generations.json"
         table = rows.train if rows.heldout is None else rows.heldout
         self._asked = prompts(table, recipe.track.generations)
@@ -48,7 +48,7 @@ class Answers:
         return [self._text(ids) for ids in answers(self._model, [prompt for prompt, _ in self._asked], stop)]
 
     def _text(self, ids: list[int]) -> str:
-        return text(self._renderer, ids)
+        return text(self.renderer, ids)
 
 
 def text(renderer: Renderer, ids: list[int]) -> str:

@@ -94,10 +94,8 @@ def _keeping(settings: Training, model: Any, rows: Rows) -> list[Any]:
     """On a GPU whose recipe leaves it open, as many layers as fit keep their activations."""
     if not torch.cuda.is_available() or settings.gradient_checkpointing is not None:
         return []
-    columns = {"input_ids", "rejected_ids"} & set(rows.train.column_names)
-    lengths = zip(*([len(ids) for ids in rows.train[name]] for name in columns), strict=True)
-    longest = max(sum(one) for one in lengths)
-    return [KeepWhatFits(model, max(longest, settings.micro_tokens or MICRO_TOKENS["cuda"]))]
+    widest = max(rows.longest, settings.micro_tokens or MICRO_TOKENS["cuda"])
+    return [KeepWhatFits(model, widest)]
 
 
 def facts_of(trainer: Trainer, place: Workplace) -> dict[str, Any]:

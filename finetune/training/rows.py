@@ -6,6 +6,7 @@ They lie under `$ENXERTO_HOME/cache/rows/<digest>`, readable for their owner onl
 import os
 import shutil
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,15 @@ class Rows:
     train: Any
     heldout: Any | None
     entry: DatasetEntry
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest training example, both answers of a pair together; no row is decoded."""
+        import pyarrow.compute as pc
+
+        names = [name for name in ("input_ids", "rejected_ids") if name in self.train.column_names]
+        lengths = [pc.list_value_length(self.train.data.column(name)) for name in names]
+        return int(pc.max(reduce(pc.add, lengths)).as_py())
 
 
 def make(recipe: Recipe, base_folder: Path, base: BaseManifest, own: Path) -> Path:

@@ -26,7 +26,7 @@ def push(
     where it stands. The same files are the same version.
     """
     checked_name(name)
-    files = _files(folder)
+    files = files_of(folder)
     body = {"files": files, "aliases": aliases, "allow_noop": allow_noop}
     upload: str | None = None
     answer: dict[str, Any] = {}
@@ -62,7 +62,7 @@ def _send(
     return read(client.post(f"/v1/uploads/{upload}/commit"))
 
 
-def _files(folder: Path) -> dict[str, dict[str, Any]]:
+def files_of(folder: Path) -> dict[str, dict[str, Any]]:
     """Digest and size of each file to push; UserError when the folder is no adapter."""
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder; give the folder that training wrote.")

@@ -291,14 +291,8 @@ class Registry:
         ]
 
     def _version(self, row: VersionRow, removed: Removed | None = None, pinned: bool = False) -> Version:
-        return Version(
-            name=row.adapter,
-            number=row.number,
-            digest=row.digest,
-            rank=row.rank,
-            base_fingerprint=row.base_fingerprint,
-            folder=self._folders.path(row.digest),
-            created=row.created,
+        return replace(
+            self._brief(row),
             files=row.files,
             size=row.size,
             pushed_by=row.pushed_by,

@@ -16,12 +16,13 @@ from serve.registry.records import Version
 
 DONE = "data: [DONE]\n\n"
 
-log = logging.getLogger(__name__)
 CALL_PREFIX = "chatcmpl-tool-"
 """How a call's id begins at the hosted endpoint. Of an id that comes back, Mistral's format keeps the end."""
 
 _CALL = '"type":"function"'
 _THOUGHT = '"reasoning":"'
+
+log = logging.getLogger(__name__)
 
 
 class Label:

@@ -1,18 +1,15 @@
 """Without adapters the answers are those of vLLM's own server with the same flags, field by field."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.conftest import START_SECONDS, Server, free_port
+from bench.serve.servers import plain_vllm
+from serve.settings import Settings
+from tests.conftest import MAX_LEN, MAX_LORAS, Server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -68,26 +65,9 @@ REQUESTS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def plain(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The other server's URL."""
-    port, log = free_port(), tmp_path_factory.mktemp("plain") / "log"
-    command = [sys.executable, "-m", "tests.e2e.plain_vllm", str(server.folder), str(port)]
-    with log.open("w") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ)
-    url, end = f"http://127.0.0.1:{port}", time.monotonic() + START_SECONDS
-    try:
-        while not _healthy(url):
-            assert process.poll() is None and time.monotonic() < end, log.read_text()[-3000:]
-            time.sleep(0.5)
+    log = tmp_path_factory.mktemp("plain") / "log"
+    with plain_vllm(server.folder, log, MAX_LORAS, Settings.max_lora_rank, MAX_LEN) as url:
         yield url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
-
-
-def _healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])

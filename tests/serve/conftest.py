@@ -8,8 +8,20 @@ import httpx
 import pytest
 
 from serve.registry.database import sqlite_url
-from tests.serve import services
+from tests.serve import services, tiny
 from tests.serve.leasing import Make, maker
+from tests.serve.tiny import Base, TinyServer
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Base:
+    return tiny.make_base(tmp_path / "base")
+
+
+@pytest.fixture
+def server(tmp_path: Path, base: Base) -> TinyServer:
+    """The real app over an engine without a model."""
+    return tiny.make_server(tmp_path / "registry", base)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from tempfile import TemporaryDirectory
 
 import httpx
 import psycopg
+
+from tests.conftest import free_port
 
 START_SECONDS = 60
 
@@ -36,7 +37,7 @@ def postgres(fsync: bool = False) -> Iterator[str]:
 
 
 def _postgres(folder: Path, binaries: Path, user: list[str], fsync: bool) -> Iterator[str]:
-    data, port = folder / "data", _free_port()
+    data, port = folder / "data", free_port()
     made = [*user, binaries / "initdb", "-D", data, "-U", "enxerto", "-A", "trust", "--no-sync"]
     subprocess.run(made, check=True, capture_output=True, cwd="/")
     options = ["-c", f"fsync={'on' if fsync else 'off'}", "-c", "listen_addresses=127.0.0.1"]
@@ -65,7 +66,7 @@ def new_database(server: str) -> str:
 @contextmanager
 def s3() -> Iterator[str]:
     """The endpoint of an S3 server (moto's, a process of its own)."""
-    port = _free_port()
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,
@@ -78,12 +79,6 @@ def s3() -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(30)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _wait(try_it: Callable[[], object], refused: type[Exception]) -> None:

@@ -2,13 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
 from typing import Any
+
+import httpx
 
 from serve.engine.protocol import Answer, served_name
 from serve.errors import ApiError
 from serve.registry.records import Version
-from tests.serve.tiny import TinyEngine
+from tests.serve import tiny
+from tests.serve.tiny import Base, TinyEngine, TinyServer
 
 FINGERPRINT = "vllm-tiny"
 PROMPT_TOKENS = 5
@@ -123,3 +128,24 @@ async def _events(
         if usage:
             yield event(choices=[], usage=usage, system_fingerprint=FINGERPRINT)
     yield "data: [DONE]\n\n"
+
+
+def add(server: TinyServer, tmp_path: Path, base: Base, name: str, seed: int) -> None:
+    adapter = tiny.make_adapter(tmp_path / f"adapter-{seed}", base, seed)
+    server.registry.add(name, tiny.check_adapter(adapter, base))
+    server.registry.set_alias(name, "default", 1)
+
+
+def chat(http: httpx.Client, said: str, model: str = "support", **more: Any) -> httpx.Response:
+    body = {"model": model, "messages": [{"role": "user", "content": said}], **more}
+    # The server closes the connection behind a crash; a client that keeps it would see that too late.
+    headers = {"connection": "close"} if said == "crash" else {}
+    return http.post("/v1/chat/completions", json=body, headers=headers)
+
+
+def eventually(check: Callable[[], bool]) -> None:
+    """A request's end is counted a moment after its client has the last byte."""
+    end = time.monotonic() + 10
+    while not check():
+        assert time.monotonic() < end
+        time.sleep(0.01)

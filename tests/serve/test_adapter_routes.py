@@ -16,16 +16,6 @@ from tests.serve.tiny import Base, TinyServer
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return tiny.make_base(tmp_path / "base")
-
-
-@pytest.fixture
-def server(tmp_path: Path, base: Base) -> TinyServer:
-    return tiny.make_server(tmp_path / "registry", base)
-
-
-@pytest.fixture
 def http(server: TinyServer) -> Iterator[TestClient]:
     with TestClient(server.app, raise_server_exceptions=False, headers=server.headers) as client:
         yield client

@@ -18,11 +18,6 @@ from tests.serve.tiny import Base
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return tiny.make_base(tmp_path / "base")
-
-
-@pytest.fixture
 def url(tmp_path: Path, base: Base, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server = tiny.make_server(tmp_path / "registry", base)
     monkeypatch.setenv("ENXERTO_API_KEY", server.key)

@@ -22,11 +22,6 @@ from tests.serve.tiny import Base, TinyServer
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return tiny.make_base(tmp_path / "base")
-
-
-@pytest.fixture
 def server(tmp_path: Path, base: Base, monkeypatch: pytest.MonkeyPatch) -> TinyServer:
     made = tiny.make_server(tmp_path / "registry", base)
     monkeypatch.setenv("ENXERTO_API_KEY", made.key)

@@ -13,8 +13,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.serve import talking, tiny
+from tests.serve.talking import add, chat
 from tests.serve.test_client import listening
-from tests.serve.test_metrics import add, chat
 
 DASHBOARD = json.loads((Path(__file__).parents[2] / "serve/dashboards/enxerto.json").read_text())
 

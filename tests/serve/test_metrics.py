@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from serve.metrics import BASE, IDLE_SECONDS, NONE, OTHER, Metrics
 from serve.registry.records import Version
 from serve.watch import WatchedChat
 from tests.serve import talking, tiny
-from tests.serve.talking import TalkingEngine
+from tests.serve.talking import TalkingEngine, add, chat, eventually
 from tests.serve.test_client import listening
 from tests.serve.tiny import Base, TinyServer
 
@@ -25,11 +25,6 @@ MOST = 3
 
 LIMIT = 10_000
 """Bytes of a chat request."""
-
-
-@pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return tiny.make_base(tmp_path / "base")
 
 
 @pytest.fixture
@@ -42,23 +37,10 @@ def server(tmp_path: Path, base: Base) -> TinyServer:
     return server
 
 
-def add(server: TinyServer, tmp_path: Path, base: Base, name: str, seed: int) -> None:
-    adapter = tiny.make_adapter(tmp_path / f"adapter-{seed}", base, seed)
-    server.registry.add(name, tiny.check_adapter(adapter, base))
-    server.registry.set_alias(name, "default", 1)
-
-
 @pytest.fixture
 def http(server: TinyServer) -> Iterator[httpx.Client]:
     with listening(server.app) as url, httpx.Client(base_url=url, headers=server.headers) as client:
         yield client
-
-
-def chat(http: httpx.Client, said: str, model: str = "support", **more: Any) -> httpx.Response:
-    body = {"model": model, "messages": [{"role": "user", "content": said}], **more}
-    # The server closes the connection behind a crash; a client that keeps it would see that too late.
-    headers = {"connection": "close"} if said == "crash" else {}
-    return http.post("/v1/chat/completions", json=body, headers=headers)
 
 
 class Reading:
@@ -82,14 +64,6 @@ class Reading:
 
     def label_sets(self) -> set[tuple[str, str]]:
         return {(s.labels["adapter"], s.labels["version"]) for s in self.samples if "adapter" in s.labels}
-
-
-def eventually(check: Callable[[], bool]) -> None:
-    """A request's end is counted a moment after its client has the last byte."""
-    end = time.monotonic() + 10
-    while not check():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -314,48 +288,6 @@ def test_http_is_counted_by_template_and_never_by_path(http: httpx.Client) -> No
         ("GET", "/v1/models", "401"): 1,
         ("POST", "/v1/chat/completions", "500"): 1,
     }
-
-
-@pytest.mark.parametrize("n", [1, 2])
-@pytest.mark.parametrize("options", [None, {}, {"include_usage": False}, {"include_usage": True}])
-def test_a_client_gets_the_stream_that_it_asked_for(
-    http: httpx.Client, server: TinyServer, options: dict[str, Any] | None, n: int
-) -> None:
-    """The server asks for usage always: only who asked too may see that."""
-    more = {} if options is None else {"stream_options": options}
-    body = {"messages": [{"role": "user", "content": "words 3"}], "stream": True, "n": n, **more}
-
-    async def straight() -> list[dict[str, Any]]:
-        answer = await server.app.state.engine.chat(body, server.registry.resolve("support"))
-        assert not isinstance(answer, dict)
-        return chunks([event async for event in answer])
-
-    got = chunks(
-        chat(http, "words 3", **{k: v for k, v in body.items() if k != "messages"}).text.split("\n\n")
-    )
-    for chunk in got:
-        assert chunk.pop("adapter")["name"] == "support"
-    wanted = [chunk | {"model": "support"} for chunk in asyncio.run(straight())]
-    assert sorted(map(json.dumps, map(ordered, got))) == sorted(map(json.dumps, map(ordered, wanted)))
-    # Whatever waits for the usage, each choice's own order stays.
-    for index in range(n):
-        assert of_choice(got, index) == of_choice(wanted, index)
-
-
-def ordered(chunk: dict[str, Any]) -> dict[str, Any]:
-    return dict(sorted(chunk.items()))
-
-
-def of_choice(chunks: list[dict[str, Any]], index: int) -> list[Any]:
-    return [
-        chunk["choices"] for chunk in chunks if chunk["choices"] and chunk["choices"][0]["index"] == index
-    ]
-
-
-def chunks(events: list[str]) -> list[dict[str, Any]]:
-    assert [event.strip() for event in events if event.strip()][-1] == "data: [DONE]"
-    datas = [event.strip().removeprefix("data: ") for event in events]
-    return [json.loads(data) for data in datas if data and data != "[DONE]"]
 
 
 def test_watching_an_event_takes_under_50_microseconds(

@@ -20,11 +20,6 @@ from tests.serve.tiny import Base, TinyServer
 CHAT = {"model": "support", "messages": [{"role": "user", "content": "hello"}]}
 
 
-@pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return tiny.make_base(tmp_path / "base")
-
-
 def start(tmp_path: Path, base: Base, **changes: object) -> TinyServer:
     return tiny.make_server(tmp_path / "registry", base, **changes)
 

@@ -25,11 +25,6 @@ from tests.serve.tiny import Base
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return tiny.make_base(tmp_path / "base")
-
-
-@pytest.fixture
 def registry(tmp_path: Path, base: Base) -> Registry:
     return tiny.make_registry(tmp_path / "registry", base)
 

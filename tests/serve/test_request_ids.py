@@ -13,8 +13,8 @@ import pytest
 
 from serve.request_ids import REQUEST_LOG
 from tests.serve import talking, tiny
+from tests.serve.talking import add, chat, eventually
 from tests.serve.test_client import listening
-from tests.serve.test_metrics import add, chat, eventually
 from tests.serve.tiny import TinyServer
 
 ROOT = Path(__file__).parents[2]

@@ -78,16 +78,6 @@ def test_without_a_canary_all_get_the_version() -> None:
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return tiny.make_base(tmp_path / "base")
-
-
-@pytest.fixture
-def server(tmp_path: Path, base: Base) -> TinyServer:
-    return tiny.make_server(tmp_path / "registry", base)
-
-
-@pytest.fixture
 def http(server: TinyServer, base: Base, tmp_path: Path) -> Iterator[TestClient]:
     """`support` with three versions, of which `default` means the first."""
     with TestClient(server.app, raise_server_exceptions=False, headers=server.headers) as client:

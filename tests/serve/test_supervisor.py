@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,82 +13,19 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from data import digest
 from data.manifest import ADAPTER_FILES
 from serve.app import create_app
-from serve.engine.protocol import Answer, EngineDied, served_name
+from serve.engine.protocol import EngineDied, served_name
 from serve.engine.supervisor import Patience, Supervisor
 from serve.errors import ApiError
 from serve.lifecycle import Lifecycle, State
 from serve.registry.records import Version
 from serve.settings import Settings
 from tests.serve import tiny
-from tests.serve.tiny import TinyEngine
+from tests.serve.mortal import Mortal
+from tests.serve.test_adapter_routes import announce
 
 QUICK = Patience(wait=5, first_pause=0, look=0.01)
-SAID = ["data: one\n\n", "data: two\n\n", "data: [DONE]\n\n"]
-
-
-class Mortal(TinyEngine):
-    """What `script` says happens to one chat after the other; what no engine may be asked for fails."""
-
-    def __init__(self, script: str = "") -> None:
-        super().__init__("tiny-awq", slots=2)
-        self.script = deque(script.split())
-        self.asked = 0
-        self.stopped = 0
-        self.started = asyncio.Event()
-        self.started.set()
-        self.startless = False
-        self.closed = False
-
-    async def start(self) -> None:
-        await self.started.wait()
-        if self.startless:
-            raise RuntimeError("no memory")
-
-    async def close(self) -> None:
-        self.closed = True
-
-    def die(self) -> EngineDied:
-        self.trouble = EngineDied()
-        return self.trouble
-
-    async def add(self, version: Version) -> None:
-        assert self.trouble is None, "asked a dead engine"
-        await super().add(version)
-
-    async def chat(self, body: dict[str, Any], version: Version | None) -> Answer:
-        assert self.trouble is None, "asked a dead engine"
-        assert version is None or served_name(version) in self.held, "asked for an adapter it does not hold"
-        self.asked += 1
-        match self.script.popleft() if self.script else "answer":
-            case "die":
-                raise self.die()
-            case "hang":
-                try:
-                    await asyncio.sleep(60)
-                finally:
-                    await asyncio.sleep(0)
-                    self.stopped += 1
-            case "answer":
-                return await super().chat(body, version)
-            case what:
-                return self._said(what)
-
-    async def _said(self, what: str) -> AsyncIterator[str]:
-        if what == "die-first":
-            raise self.die()
-        yield SAID[0]
-        match what:
-            case "die-later":
-                raise self.die()
-            case "break":
-                raise ZeroDivisionError
-            case "refuse":
-                raise ApiError("too long", code="too_long", param="messages")
-        if what != "bare":
-            yield SAID[2]
 
 
 @dataclass
@@ -395,13 +332,7 @@ async def _push(scene: Scene, folder: Path, seed: int, name: str) -> None:
     """Upload an adapter for the scene's base, live on return."""
     settings = scene.app.state.settings
     tiny.make_adapter(folder, tiny.Base(settings.folder, settings.base), seed)
-    files = {
-        file: {"sha256": digest.of_file(folder / file), "size": (folder / file).stat().st_size}
-        for file in ADAPTER_FILES
-    }
-    opened = await scene.http.post(
-        f"/v1/adapters/{name}/uploads", json={"files": files, "aliases": ["default"]}
-    )
+    opened = await scene.http.post(f"/v1/adapters/{name}/uploads", json=announce(folder, ["default"]))
     upload = opened.json()["upload"]
     for file in ADAPTER_FILES:
         await scene.http.put(f"/v1/uploads/{upload}/{file}", content=(folder / file).read_bytes())

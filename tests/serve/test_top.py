@@ -17,9 +17,8 @@ from typer.testing import CliRunner
 from serve.cli import app
 from serve.client.metrics import quantile_of, reading, rows
 from tests.serve import tiny
-from tests.serve.talking import TalkingEngine
+from tests.serve.talking import TalkingEngine, add, chat
 from tests.serve.test_client import listening
-from tests.serve.test_metrics import add, chat
 from tests.serve.tiny import TinyServer
 
 ROOT = Path(__file__).parents[2]

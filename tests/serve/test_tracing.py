@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from serve import tracing
 from tests.serve import talking, tiny
-from tests.serve.test_metrics import add, chat
+from tests.serve.talking import add, chat
 from tests.serve.tiny import TinyServer
 
 

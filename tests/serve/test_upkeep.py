@@ -26,11 +26,6 @@ from tests.serve.tiny import Base
 NOW = timedelta(0)
 
 
-@pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return tiny.make_base(tmp_path / "base")
-
-
 @pytest.fixture(params=["sqlite and a folder", "postgresql and s3"])
 def registry(request: pytest.FixtureRequest, tmp_path: Path, base: Base) -> Registry:
     urls: dict[str, Any] = {}

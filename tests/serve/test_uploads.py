@@ -18,11 +18,6 @@ from tests.serve.tiny import WEIGHTS, Base, TinyServer
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return tiny.make_base(tmp_path / "base")
-
-
-@pytest.fixture
 def server(tmp_path: Path, base: Base) -> TinyServer:
     return tiny.make_server(tmp_path / "registry", base, stall_seconds=0.5)
 

@@ -23,11 +23,6 @@ DOWN_A = "base_model.model.model.layers.0.mlp.down_proj.lora_A.weight"
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return tiny.make_base(tmp_path / "base")
-
-
-@pytest.fixture
 def adapter(tmp_path: Path, base: Base) -> Path:
     return tiny.make_adapter(tmp_path / "adapter", base)
 

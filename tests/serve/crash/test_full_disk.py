@@ -52,11 +52,6 @@ def full(disk: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return tiny.make_base(tmp_path / "base")
-
-
-@pytest.fixture
 def adapters(tmp_path: Path, base: Base) -> list[Path]:
     return [tiny.make_adapter(tmp_path / f"adapter-{seed}", base, seed) for seed in range(3)]
 

@@ -52,11 +52,6 @@ def held(url: str, how: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return tiny.make_base(tmp_path / "base")
-
-
-@pytest.fixture
 def server(tmp_path: Path, base: Base, database_url: str, monkeypatch: pytest.MonkeyPatch) -> TinyServer:
     monkeypatch.setattr(Database.__init__, "__defaults__", (BUSY_SECONDS,))
     return tiny.make_server(tmp_path / "registry", base, database=database_url)

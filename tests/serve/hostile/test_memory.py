@@ -44,11 +44,6 @@ def checked(folder: Path, base: Base, modules: Modules = tiny.MODULES) -> tuple[
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return tiny.make_base(tmp_path / "base")
-
-
-@pytest.fixture
 def adapter(tmp_path: Path, base: Base) -> Path:
     return tiny.make_adapter(tmp_path / "adapter", base)
 
