@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from data.errors import UserError
-from serve import auth, errors, tracing
+from serve import errors, tracing
 from serve.engine.protocol import Engine
 from serve.lifecycle import Lifecycle
 from serve.limits import BodyLimit
@@ -71,7 +70,6 @@ def create_app(settings: Settings, registry: Registry, engine: Engine, lifecycle
     if settings.cors_origins:
         allow_origins(app, settings.cors_origins)
     errors.install(app)
-    app.add_exception_handler(RequestValidationError, auth.first(errors.malformed))
     return app
 
 

@@ -2,15 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import Depends, Request, Response, Security
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from serve.errors import ApiError, answer
+from serve.errors import ApiError
 from serve.registry.keys import Key, Scope
-
-Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 _bearer = HTTPBearer(auto_error=False, description="A key made by `serve keys create`.")
 
@@ -39,21 +38,23 @@ Pushing = Annotated[Key, Depends(_needs("push"))]
 Administering = Annotated[Key, Depends(_needs("admin"))]
 
 
-def first(handler: Handler) -> Handler:
-    """`handler` for those with a key: FastAPI reads a body before it asks for one."""
+class KeyFirst(APIRoute):
+    """A route that reads no body from those without a key, where FastAPI would parse it before it asks."""
 
-    async def answered(request: Request, error: Exception) -> Response:
-        try:
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        handler = super().get_route_handler()
+
+        async def keyed(request: Request) -> Response:
             await _known(request, await _bearer(request))
-        except ApiError as refusal:
-            return answer(refusal)
-        return await handler(request, error)
+            return await handler(request)
 
-    return answered
+        return keyed
 
 
 async def _known(request: Request, given: HTTPAuthorizationCredentials | None) -> Key:
     """The key of a request, whatever it may do; it is `request.state.key` from then on."""
+    if (known := getattr(request.state, "key", None)) is not None:
+        return cast(Key, known)
     if given is None:
         raise _unauthorised("The request has no API key; send one as `Authorization: Bearer enx_...`.")
     find: Callable[[str], Key | None] = request.app.state.registry.key

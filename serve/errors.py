@@ -90,6 +90,7 @@ def install(app: FastAPI) -> None:
     """Give the app one answer for each kind of exception, so that no handler needs a try."""
     app.add_exception_handler(UserError, _user_error)
     app.add_exception_handler(OSError, _disk)
+    app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _no_such_route)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
@@ -128,8 +129,7 @@ async def _disk(request: Request, error: Exception) -> JSONResponse:
     return await _unexpected(request, error)
 
 
-async def malformed(_: Request, error: Exception) -> JSONResponse:
-    """What FastAPI finds wrong with a path, query or body, by the first thing that it finds."""
+async def _malformed(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     # The first part says body, path or query. Among the others are keys that a client made up.

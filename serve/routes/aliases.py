@@ -6,12 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from serve.auth import Pushing
+from serve.auth import KeyFirst, Pushing
 from serve.errors import ApiError
 from serve.registry.records import Aim
 from serve.routes.parameters import MAX_NUMBER, Alias, Name, example
 
-router = APIRouter(tags=["adapters"])
+router = APIRouter(tags=["adapters"], route_class=KeyFirst)
 
 Number = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
 

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Path, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from serve.auth import Administering
+from serve.auth import Administering, KeyFirst
 from serve.registry.keys import Key, Scope
 from serve.routes.parameters import example
 
-router = APIRouter(tags=["keys"])
+router = APIRouter(tags=["keys"], route_class=KeyFirst)
 
 _KEY = {
     "name": "shop",

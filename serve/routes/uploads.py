@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 
 from data.errors import UserError
 from data.manifest import FileEntry
-from serve.auth import Pushing, require
+from serve.auth import KeyFirst, Pushing, require
 from serve.errors import ApiError
 from serve.failpoints import reach
 from serve.limits import TRICKLE_BYTES
@@ -23,7 +23,7 @@ from serve.routes.parameters import DIGEST, File, Name, UploadId, example
 BLOCK_BYTES = 2**20
 """How much of a file is hashed and written at a time, in a thread: the loop has streams to serve."""
 
-router = APIRouter(tags=["uploads"])
+router = APIRouter(tags=["uploads"], route_class=KeyFirst)
 
 _SIZES = {"adapter_config.json": 721, "adapter_model.safetensors": 19_583_328, "manifest.json": 4_110}
 _FILES = {name: {"sha256": DIGEST, "size": size} for name, size in _SIZES.items()}

@@ -98,6 +98,8 @@ def test_every_route_without_a_good_key_is_401(
         for answer in (
             http.request(method, path(template), headers=headers),
             http.request(method, path(template), headers=broken, content=b"{"),
+            http.request(method, path(template), headers=broken, content=b'"\xff"'),
+            http.request(method, path(template), headers=broken, content=b"[" * 100_000),
         ):
             error(answer, 401, "invalid_api_key")
             assert answer.headers["www-authenticate"] == "Bearer"
