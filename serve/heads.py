@@ -1,8 +1,11 @@
 """uvicorn's HTTP with bounds on a request's head, for which uvicorn alone would wait for ever."""
 
 import asyncio
+import json
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serve.errors import ApiError
 
 MAX_HEAD_BYTES = 2**16
 HEAD_SECONDS = 20.0
@@ -52,6 +55,16 @@ class BoundedHttp(HttpToolsProtocol):
             self._expect_head()
             return
         self._refuse(f"The request's head did not come within {HEAD_SECONDS:g} s; send it faster.")
+
+    def send_400_response(self, msg: str) -> None:
+        """To what is no HTTP too: OpenAI's error object, as every other answer has it."""
+        body = json.dumps(ApiError(msg, code="invalid_http").body()).encode()
+        head = (
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
 
     def _refuse(self, why: str) -> None:
         self._expect_none()

@@ -138,10 +138,6 @@ def pack(header: dict[str, Any] | bytes, data: bytes, length: int | None = None)
 def sentence(response: httpx.Response) -> str:
     """Why the server refused: one line of an OpenAI error object, or what is wrong as an AssertionError."""
     assert 400 <= response.status_code < 500, f"{response.status_code}: {response.text[:500]}"
-    if response.headers["content-type"].startswith("text/plain"):
-        # It was no HTTP, or none that was waited for: no app has seen it.
-        assert response.text.startswith(("Invalid HTTP request received.", "The request's head"))
-        return response.text
     message = error(response, response.status_code, response.json()["error"]["code"])
     assert message.isprintable() and message.endswith(".") and " " in message, repr(message)
     assert len(message) < 700, f"{len(message)} characters: {message[:700]}"
