@@ -92,7 +92,9 @@ def _answers(url: str, body: dict[str, Any], headers: dict[str, str]) -> list[di
         return [answer.json()]
     *events, done = answer.text.strip().split("\n\n")
     assert done == "data: [DONE]"
-    return [json.loads(event.removeprefix("data: ")) for event in events]
+    chunks = [json.loads(event.removeprefix("data: ")) for event in events]
+    # Each choice has an order, and several choices among each other none; what all share comes last.
+    return sorted(chunks, key=lambda chunk: [choice["index"] for choice in chunk["choices"]] or [body.get("n", 1)])
 
 
 def _without_additions(answer: dict[str, Any]) -> dict[str, Any]:
