@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data import digest
 from data.errors import UserError
 from data.manifest import first_error
+
+SHA256 = "^sha256:[0-9a-f]{64}$"
+MODELS, METRICS = 64, 4096
+"""In what a registry takes in, at most."""
 
 Measure = Literal["accuracy", "score", "perplexity"]
 Kind = Literal["tools", "reference", "perplexity", "chat"]
@@ -156,6 +160,21 @@ class SuiteEntry(_Shape):
     files: dict[str, str]
 
 
+class Evidence(_Shape):
+    """What decides whether an alias may move: a report's numbers over whole tasks, without the answers."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+    schema_version: Literal[1] = 1
+    report: str = Field(pattern=SHA256)
+    """The report's `result_digest`."""
+    suite: str = Field(min_length=1, max_length=200)
+    suite_digest: str = Field(pattern=SHA256)
+    models: list[Served] = Field(max_length=MODELS)
+    finished: str = Field(max_length=40)
+    metrics: list[Metric] = Field(max_length=METRICS)
+    differences: list[Difference] = Field(max_length=METRICS * MODELS)
+
+
 class EvalReport(_Shape):
     """`report.json`."""
 
@@ -188,6 +207,18 @@ class EvalReport(_Shape):
             if ((found.model, found.against), found.task, found.category) == (pair, task, category):
                 return found
         return None
+
+    def evidence(self) -> "Evidence":
+        """What a registry keeps of the report."""
+        return Evidence(
+            report=self.result_digest,
+            suite=self.suite.name,
+            suite_digest=self.suite.digest,
+            models=self.models,
+            finished=self.finished,
+            metrics=[one for one in self.metrics if one.category is None],
+            differences=[one for one in self.differences if one.category is None],
+        )
 
     @property
     def result_digest(self) -> str:

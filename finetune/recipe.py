@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from data.sources import Source
+from data.strict import Strict, load_yaml
 from finetune.render import Learn
-from finetune.strict import Strict, load_yaml
 
 
 class Base(Strict):

@@ -15,6 +15,7 @@ from serve import request_ids
 from serve.registry.records import (
     AliasMoved,
     DamagedBlob,
+    GateClosed,
     InUse,
     MissingBlob,
     NotServable,
@@ -31,6 +32,7 @@ from serve.registry.records import (
 _ANSWERS: dict[type[UserError], tuple[int, str]] = {
     UnknownAdapter: (404, "model_not_found"),
     AliasMoved: (409, "alias_moved"),
+    GateClosed: (409, "gate_closed"),
     NotServable: (409, "adapter_not_servable"),
     UnknownUpload: (404, "upload_not_found"),
     UploadBusy: (409, "upload_busy"),

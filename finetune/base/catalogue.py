@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, RootModel
 
-from finetune.strict import Strict, load_yaml
+from data.strict import Strict, load_yaml
 
 CATALOGUE = Path("recipes/bases.yaml")
 

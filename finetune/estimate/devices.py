@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, RootModel
 
 from data.errors import UserError
-from finetune.strict import Strict, load_yaml
+from data.strict import Strict, load_yaml
 
 CATALOGUE = Path("recipes/devices.yaml")
 HERE = "here"

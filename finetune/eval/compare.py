@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from data import digest
+from data import digest, phrases
 from data.errors import UserError
 from data.report import Difference, EvalReport, Metric, Sample, Served, read_report
-from finetune.eval import console, html, metrics, phrases
+from finetune.eval import console, html, metrics
 from finetune.pages import write
 
 

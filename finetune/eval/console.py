@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from data import phrases
 from data.report import Difference, Metric
-from finetune.eval import phrases
 
 
 def show(

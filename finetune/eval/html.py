@@ -6,8 +6,9 @@ from typing import Any
 
 import jinja2
 
+from data import phrases
 from data.report import Answer, Call, EvalReport, Metric, Result, Sample
-from finetune.eval import diff, phrases
+from finetune.eval import diff
 from finetune.eval.costs import Costs, Spread, costs
 from finetune.pages import environment
 

@@ -3,8 +3,8 @@
 import html
 from collections.abc import Iterable, Sequence
 
+from data import phrases
 from data.report import EvalReport, Metric
-from finetune.eval import phrases
 
 
 def render(report: EvalReport) -> str:

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from data.strict import Strict, load_yaml
 from finetune.eval import bfcl_data, scorers_named
-from finetune.strict import Strict, load_yaml
 
 
 class ToolsTask(Strict):

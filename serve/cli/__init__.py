@@ -5,7 +5,7 @@ import sys
 import typer
 
 from data.errors import UserError
-from serve.cli import doctor, keys, registry, server, top, upkeep
+from serve.cli import doctor, gate, keys, registry, server, top, upkeep
 
 app = typer.Typer(
     help="Serve LoRA adapters from one AWQ base, and manage their versions.",
@@ -22,6 +22,7 @@ for command in (
     registry.show,
     registry.promote,
     registry.rollback,
+    gate.gate,
     registry.pin,
     registry.rm,
     server.chat,

@@ -106,7 +106,7 @@ def show(name: Name, url: Url = None, json: Json = False) -> None:
     for one in found["versions"]:
         _provenance(one)
     table(
-        ("move", "alias", "from", "to", "time", "by"),
+        ("move", "alias", "from", "to", "time", "by", "in spite of its gate"),
         [
             (
                 move["sequence"],
@@ -115,6 +115,7 @@ def show(name: Name, url: Url = None, json: Json = False) -> None:
                 f"{move['version']}{_canary(move, 'canary')}" if move["version"] else "removed",
                 when(move["time"]),
                 move["by"],
+                move["override"],
             )
             for move in found["history"]
         ],
@@ -128,6 +129,16 @@ def promote(
         int | None,
         typer.Option(min=1, max=99, help="Only for so many percent of the requests, as the alias's canary."),
     ] = None,
+    report: Annotated[
+        list[Path] | None,
+        typer.Option(help="An evaluation of the version to send first (report.json); repeatable."),
+    ] = None,
+    override: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REASON", help="Move it whatever the alias's policy asks for; the history keeps why."
+        ),
+    ] = None,
     url: Url = None,
     json: Json = False,
 ) -> None:
@@ -138,7 +149,9 @@ def promote(
     reference = Reference.parse(version)
     if reference.number is None:
         raise UserError(f"{version!r} is no version; write NAME@NUMBER, as in {reference.name}@3.")
-    _moved(registry.promote(reference.name, reference.number, alias, url, weight), json)
+    for path in report or ():
+        registry.send_report(reference, path, url)
+    _moved(registry.promote(reference.name, reference.number, alias, url, weight, override), json)
 
 
 def rollback(name: Name, alias: Alias = "default", url: Url = None, json: Json = False) -> None:
@@ -205,6 +218,8 @@ def _share(adapter: dict[str, Any], alias: str, version: int) -> str:
 
 def _provenance(version: dict[str, Any]) -> None:
     """What it was made of, what it changes and where it is, and whether engines say what its trainer said."""
+    for report in version["reports"]:
+        _report(version["version"], report)
     told = version["provenance"]
     if not told:
         return
@@ -227,3 +242,15 @@ def _provenance(version: dict[str, Any]) -> None:
             f"{found['top1']:.0%} of {found['places']} places)"
         )
         typer.echo(f"      {verdict['engine']}: {said}")
+
+
+def _report(number: int, report: dict[str, Any]) -> None:
+    """How a version did in an evaluation, task by task."""
+    from data import phrases
+    from data.report import Difference
+
+    for one in map(Difference.model_validate, report["differences"]):
+        typer.echo(
+            f"  @{number}: suite {report['suite']}, {one.task}, against {one.against}: "
+            f"{phrases.change(one)} ({phrases.interval(one)})"
+        )

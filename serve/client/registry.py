@@ -8,6 +8,8 @@ import httpx
 
 from data import digest
 from data.errors import UserError
+from data.policy import Policy
+from data.report import read_report
 from serve.client.connection import ask, connect, require_success
 from serve.registry.records import Reference, checked_name
 
@@ -49,18 +51,42 @@ def set_alias(
     expected: int | None,
     url: str | None = None,
     weight: int | None = None,
+    override: str | None = None,
 ) -> dict[str, Any]:
     """Point an alias, or `weight` percent of its requests, to a version (None: remove it), if it still points
-    to `expected` (None: to nothing)."""
-    body = {"version": version, "weight": weight, "expected": expected}
+    to `expected` (None: to nothing); `override` is why, whatever its policy asks for."""
+    body = {"version": version, "weight": weight, "expected": expected, "override": override}
     return ask("PUT", _alias(name, alias), url, body)
 
 
 def promote(
-    name: str, version: int, alias: str, url: str | None = None, weight: int | None = None
+    name: str,
+    version: int,
+    alias: str,
+    url: str | None = None,
+    weight: int | None = None,
+    override: str | None = None,
 ) -> dict[str, Any]:
     """Point an alias, or `weight` percent of its requests, to a version, unless somebody else moves it."""
-    return set_alias(name, alias, version, pointed_at(name, alias, url), url, weight)
+    return set_alias(name, alias, version, pointed_at(name, alias, url), url, weight, override)
+
+
+def send_report(reference: Reference, path: Path, url: str | None = None) -> dict[str, Any]:
+    """Have the registry know an evaluation of a version; `path` is its `report.json`, or the folder."""
+    evidence = read_report(path).evidence()
+    return ask("POST", f"{_version(reference)}/reports", url, evidence.model_dump(mode="json"))
+
+
+def policy(name: str, alias: str, url: str | None = None) -> dict[str, Any]:
+    """What an alias asks for before it moves."""
+    return ask("GET", f"{_alias(name, alias)}/policy", url)
+
+
+def set_policy(name: str, alias: str, policy: Policy | None, url: str | None = None) -> dict[str, Any]:
+    """Have an alias ask for this from now on; None: for nothing."""
+    if policy is None:
+        return ask("DELETE", f"{_alias(name, alias)}/policy", url)
+    return ask("PUT", f"{_alias(name, alias)}/policy", url, policy.model_dump(mode="json"))
 
 
 def rollback(name: str, alias: str, url: str | None = None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from serve.failpoints import reach
 from serve.registry.database import Database
+from serve.registry.gate import passed
 from serve.registry.index import live_version
 from serve.registry.records import Aim, AliasMoved, UnknownAdapter
 from serve.registry.tables import AdapterRow, AliasRow, MoveRow
@@ -30,11 +31,13 @@ class Aliases:
         number: int | None,
         expected: Expected = "any",
         by: str | None = None,
+        override: str | None = None,
     ) -> None:
         """Point all of the aliases to a version alone (None: to nothing), or none of them.
 
-        AliasMoved if one is not where it was expected. An alias that is there already stays, whatever was
-        expected, and gets no history entry: a client that lost the answer may ask again.
+        AliasMoved if one is not where it was expected, GateClosed if the version does not bring what one asks
+        for, unless `override` says why it moves all the same. An alias that is there already stays, whatever
+        was expected, and gets no history entry: a client that lost the answer may ask again.
         """
         with self._database.write() as session:
             if number is not None:
@@ -42,7 +45,9 @@ class Aliases:
             else:
                 _require_adapter(session, name)
             for alias in dict.fromkeys(aliases):
-                _move(session, name, alias, None if number is None else Aim(number), expected, by)
+                aim = None if number is None else Aim(number)
+                reports = passed(session, name, alias, aim, override)
+                _move(session, name, alias, aim, expected, by, override, reports)
 
     def split(
         self,
@@ -52,10 +57,12 @@ class Aliases:
         weight: int,
         expected: Expected = "any",
         by: str | None = None,
+        override: str | None = None,
     ) -> Aim:
         """Have an alias send `weight` percent of its requests (1 to 99) to a canary; where it points then.
 
-        The others stay with the version that it points to. AliasMoved where that is none, or the canary.
+        The others stay with the version that it points to; AliasMoved where that is none, or the canary.
+        GateClosed as for a move of all.
         """
         with self._database.write() as session:
             live_version(session, name, canary)
@@ -67,14 +74,16 @@ class Aliases:
                     f"`serve promote {name}@NUMBER --alias {alias}`."
                 )
             aim = Aim(here.number, canary, weight)
-            _move(session, name, alias, aim, expected, by)
+            reports = passed(session, name, alias, aim, override)
+            _move(session, name, alias, aim, expected, by, override, reports)
             return aim
 
     def roll_back(self, name: str, alias: str, by: str | None = None) -> tuple[Aim, Aim]:
         """Point an alias to where it was before its last move, and tell from where to where.
 
         A version that is rolled back from gets no requests: a canary of now is not one again. A second
-        rollback undoes the first. AliasMoved where there is nowhere to go back to.
+        rollback undoes the first. No gate asks: who rolls back is in a hurry. AliasMoved where there is
+        nowhere to go back to.
         """
         with self._database.write() as session:
             _require_adapter(session, name)
@@ -117,7 +126,14 @@ def aim_of(row: AliasRow | MoveRow) -> Aim | None:
 
 
 def _move(
-    session: Session, name: str, alias: str, aim: Aim | None, expected: Expected, by: str | None
+    session: Session,
+    name: str,
+    alias: str,
+    aim: Aim | None,
+    expected: Expected,
+    by: str | None,
+    override: str | None = None,
+    reports: Sequence[str] = (),
 ) -> None:
     row = session.get(AliasRow, (name, alias))
     if (aim_of(row) if row else None) == aim:
@@ -133,7 +149,8 @@ def _move(
     elif row:
         session.delete(row)
     led = vars(aim) if aim else {}
-    session.add(MoveRow(adapter=name, alias=alias, previous=previous, time=datetime.now(UTC), by=by, **led))
+    told = {"by": by, "override": override, "reports": list(reports)}
+    session.add(MoveRow(adapter=name, alias=alias, previous=previous, time=datetime.now(UTC), **led, **told))
     reach("aliases.move")
 
 

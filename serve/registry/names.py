@@ -47,6 +47,11 @@ class Names:
         known[name] = found
         return found
 
+    def at_hand(self, name: Hashable) -> Any | None:
+        """What `get` would return without asking the database; None where it would ask."""
+        fresh = time.monotonic() - self._looked <= LOOK_AGAIN
+        return self._known.get(name) if fresh else None
+
     def look(self) -> None:
         """Read the revision, and forget everything if it moved."""
         if not self._lock.acquire(blocking=False):

@@ -38,6 +38,10 @@ class AliasMoved(UserError):  # noqa: N818 - likewise
     """A compare-and-swap found the alias at another version than the caller had seen."""
 
 
+class GateClosed(UserError):  # noqa: N818 - likewise
+    """The reports on a version do not answer what an alias asks for before it moves."""
+
+
 class NotServable(UserError):  # noqa: N818 - likewise
     """The version exists, but it was made for another base or needs more room than this server has."""
 
@@ -158,7 +162,8 @@ class Move:
     """One entry of an alias's history: at `time` it went from version `previous` (None: new) to `aim` (None:
     it was removed), by the hand of the key `by`.
 
-    `sequence` grows with every move in the registry and is never used twice.
+    `sequence` grows with every move in the registry and is never used twice. `reports` are the digests of
+    those that the alias's gate looked at; `override` is why it moved whatever they said.
     """
 
     sequence: int
@@ -167,6 +172,8 @@ class Move:
     aim: Aim | None
     time: datetime
     by: str | None = None
+    override: str | None = None
+    reports: tuple[str, ...] = ()
 
     @property
     def number(self) -> int | None:

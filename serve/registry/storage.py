@@ -8,6 +8,8 @@ from serve.registry.database import Database, sqlite_url
 from serve.registry.folders import VersionFolders
 from serve.registry.index import Index
 from serve.registry.keys import Keys
+from serve.registry.policies import Policies
+from serve.registry.reports import Reports
 from serve.registry.servers import Servers
 from serve.registry.staging import Staging
 from serve.registry.verdicts import Verdicts
@@ -21,7 +23,8 @@ class Storage:
         self.database = Database(database or sqlite_url(folder / "index.sqlite"))
         self.index, self.aliases = Index(self.database), Aliases(self.database)
         self.keys, self.servers = Keys(self.database), Servers(self.database)
-        self.verdicts = Verdicts(self.database)
+        self.verdicts, self.reports = Verdicts(self.database), Reports(self.database)
+        self.policies = Policies(self.database)
         self.blobs = _blobs(blobs, folder)
         self.folders = VersionFolders(folder / "versions", self.blobs)
         self.staging = Staging(folder / "staging", self.blobs)

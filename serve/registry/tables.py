@@ -99,7 +99,8 @@ class AliasRow(Table):
 
 class MoveRow(Table):
     """One move of an alias, from version `previous` to what the other columns say, as in its row; `number` is
-    null where it was taken away. No sequence number comes twice."""
+    null where it was taken away. No sequence number comes twice. `reports` are those that its gate looked at,
+    and `override` is why it moved whatever they said."""
 
     __tablename__ = "alias_history"
     __table_args__ = (_version("number"), _version("canary"), {"sqlite_autoincrement": True})
@@ -112,6 +113,8 @@ class MoveRow(Table):
     by: Mapped[str | None]
     canary: Mapped[int | None]
     weight: Mapped[int | None]
+    override: Mapped[str | None]
+    reports: Mapped[list[str]] = mapped_column(default=list)
 
 
 class KeyRow(Table):
@@ -145,6 +148,28 @@ class VerdictRow(Table):
     engine: Mapped[str] = mapped_column(primary_key=True)
     why: Mapped[str | None]
     found: Mapped[dict[str, Any]]
+    time: Mapped[datetime]
+
+
+class PolicyRow(Table):
+    """What an alias asks for before it moves."""
+
+    __tablename__ = "policies"
+    adapter: Mapped[str] = mapped_column(primary_key=True)
+    alias: Mapped[str] = mapped_column(primary_key=True)
+    policy: Mapped[dict[str, Any]]
+    by: Mapped[str | None]
+    time: Mapped[datetime]
+
+
+class ReportRow(Table):
+    """An evaluation of an adapter's bytes, by the digest of what it found."""
+
+    __tablename__ = "reports"
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    report: Mapped[str] = mapped_column(primary_key=True)
+    evidence: Mapped[dict[str, Any]]
+    by: Mapped[str | None]
     time: Mapped[datetime]
 
 

@@ -18,17 +18,28 @@ from serve.registry.tables import (
     AliasRow,
     MoveRow,
     PinRow,
+    PolicyRow,
+    ReportRow,
     Table,
     TombstoneRow,
     VersionRow,
 )
 
-_TABLES: tuple[type[Table], ...] = (AdapterRow, VersionRow, TombstoneRow, PinRow, AliasRow, MoveRow)
+_TABLES: tuple[type[Table], ...] = (
+    AdapterRow,
+    VersionRow,
+    TombstoneRow,
+    PinRow,
+    AliasRow,
+    MoveRow,
+    PolicyRow,
+    ReportRow,
+)
 """In an order in which each row's references are there already. Keys stay: they are this server's secrets."""
 
-FORMAT = 2
-READABLE = (1, FORMAT)
-"""In the first format aliases have no canaries."""
+FORMAT = 3
+READABLE = (1, 2, FORMAT)
+"""In the first format aliases have no canaries, in the first two they ask for no reports."""
 
 Told = Callable[[int, int], None]
 """Called with how many of how many blobs are done."""
@@ -76,7 +87,7 @@ def restore(storage: Storage, folder: Path, told: Told = lambda done, of: None) 
     told(len(blobs), len(blobs))
     with storage.database.write() as session:
         for table in _TABLES:
-            for row in tables[table.__tablename__]:
+            for row in tables.get(table.__tablename__, []):
                 session.add(_row(table, row))
             session.flush()
         storage.database.count_on(session, "alias_history", "sequence")

@@ -14,17 +14,20 @@ from serve.routes.parameters import MAX_NUMBER, Alias, Name, example
 router = APIRouter(tags=["adapters"], route_class=KeyFirst)
 
 Number = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
+Reason = Annotated[str, Field(min_length=3, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 class AliasMove(BaseModel):
     """`version` null removes the alias. With a `weight`, the version becomes the alias's canary, for so many
     percent of its requests; the others stay where they are. `expected`, where it is sent, is what the alias
-    must point to now; null is nothing."""
+    must point to now; null is nothing. `override` is why it moves without the reports that its policy asks
+    for; the history keeps it."""
 
     model_config = ConfigDict(extra="forbid") | example(version=4, weight=10, expected=3)
     version: Number | None
     weight: Annotated[int, Field(ge=1, le=99)] | None = None
     expected: Number | None = None
+    override: Reason | None = None
 
 
 class AliasCard(BaseModel):
@@ -52,7 +55,7 @@ async def move_alias(
     adapter: Name, alias: Alias, body: Annotated[AliasMove, Body()], request: Request, key: Pushing
 ) -> AliasCard:
     """Point an alias, or a part of its requests, to a version, once that version answers; `expected` makes it
-    compare-and-swap."""
+    compare-and-swap. Where the alias has a policy, the version's reports must answer it."""
     state = request.app.state
     if body.version is None and body.weight is not None:
         raise ApiError("weight is the share of a version; name the version too.", param="weight")
@@ -62,10 +65,19 @@ async def move_alias(
     expected = body.expected if "expected" in body.model_fields_set else "any"
     if body.version is not None and body.weight is not None:
         aim = await asyncio.to_thread(
-            state.registry.split, adapter, alias, body.version, body.weight, expected, key.name
+            state.registry.split,
+            adapter,
+            alias,
+            body.version,
+            body.weight,
+            expected,
+            key.name,
+            body.override,
         )
         return _card(adapter, alias, aim)
-    await asyncio.to_thread(state.registry.set_alias, adapter, alias, body.version, expected, key.name)
+    await asyncio.to_thread(
+        state.registry.set_alias, adapter, alias, body.version, expected, key.name, body.override
+    )
     return AliasCard(name=adapter, alias=alias, version=body.version)
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from data.report import Difference
 from serve.registry.folders import ENGINE
 from serve.registry.records import Adapter, Move, Version
+from serve.registry.reports import Report
 from serve.routes.parameters import DIGEST, example
 
 _VERSION = {
@@ -21,6 +23,14 @@ _VERSION = {
     "pushed_by": "training",
     "pinned": False,
 }
+_REPORT = {
+    "report": DIGEST,
+    "suite": "quickstart",
+    "suite_digest": DIGEST,
+    "time": "2026-05-04T09:40:00Z",
+    "by": "training",
+    "differences": [],
+}
 _DETAIL = _VERSION | {
     "files": {"adapter_config.json": DIGEST, "adapter_model.safetensors": DIGEST, "manifest.json": DIGEST},
     "provenance": {"recipe": DIGEST, "training": {"loss": 0.71}},
@@ -28,6 +38,7 @@ _DETAIL = _VERSION | {
     "held_by": ["default"],
     "was": ["canary"],
     "parity": [{"engine": "vllm 0.32.0 cpu torch.bfloat16", "why": None, "found": {"effect": 0.41}}],
+    "reports": [_REPORT],
 }
 _MOVE = {
     "sequence": 12,
@@ -38,6 +49,8 @@ _MOVE = {
     "weight": 10,
     "time": "2026-05-04T09:30:02Z",
     "by": "training",
+    "override": None,
+    "reports": [DIGEST],
 }
 _CANARY = {"version": 4, "weight": 10}
 _ADAPTER = {
@@ -73,9 +86,21 @@ class ParityCard(BaseModel):
     found: dict[str, Any]
 
 
+class ReportCard(BaseModel):
+    """An evaluation: the digest of what was found, and how the version did beside others on whole tasks."""
+
+    report: str
+    suite: str
+    suite_digest: str
+    time: datetime
+    by: str | None
+    differences: list[Difference]
+
+
 class VersionDetail(VersionCard):
     """`loaded` are the servers whose engine holds it, `held_by` the aliases that point to it and `was` those
-    that did; `provenance` is base, data, recipe, code and metrics; `parity` is what came of its probes."""
+    that did; `provenance` is base, data, recipe, code and metrics; `parity` is what came of its probes, and
+    `reports` are the evaluations that are known of it, the newest first."""
 
     model_config = example(**_DETAIL)
     files: dict[str, str]
@@ -84,6 +109,7 @@ class VersionDetail(VersionCard):
     held_by: list[str]
     was: list[str]
     parity: list[ParityCard]
+    reports: list[ReportCard]
 
 
 class CanaryCard(BaseModel):
@@ -115,7 +141,8 @@ class AdapterList(BaseModel):
 
 class MoveCard(BaseModel):
     """`alias` went from version `previous` (null: it was new) to `version` (null: it was removed), but for
-    `weight` percent of its requests to `canary`."""
+    `weight` percent of its requests to `canary`. `reports` are those that its gate looked at, `override`
+    is why it moved whatever they said."""
 
     model_config = example(**_MOVE)
     sequence: int
@@ -126,6 +153,8 @@ class MoveCard(BaseModel):
     weight: int | None
     time: datetime
     by: str | None
+    override: str | None = None
+    reports: list[str] = []
 
 
 class AdapterHistory(BaseModel):
@@ -174,6 +203,7 @@ def history_of(name: str, state: Any) -> AdapterHistory:
     moves = state.registry.history(name)
     loaded = state.registry.storage.servers.loaded()
     verdicts, details = state.registry.storage.verdicts, []
+    reports = state.registry.storage.reports.of(*(version.digest for version in adapter.versions))
     for version in adapter.versions:
         own = {alias for alias, aim in adapter.aims.items() if version.number in aim.numbers}
         was = {move.alias for move in moves if move.aim and version.number in move.aim.numbers} - own
@@ -186,6 +216,7 @@ def history_of(name: str, state: Any) -> AdapterHistory:
                 held_by=sorted(own),
                 was=sorted(was),
                 parity=[ParityCard(**asdict(one)) for one in verdicts.of(version.digest)],
+                reports=[report_card(one, version.digest) for one in reports[version.digest]],
             )
         )
     return AdapterHistory(
@@ -194,6 +225,20 @@ def history_of(name: str, state: Any) -> AdapterHistory:
         canaries=_canaries(adapter),
         versions=details,
         history=[_move_card(move) for move in moves],
+    )
+
+
+def report_card(report: Report, digest: str) -> ReportCard:
+    """What a report says of the version with these bytes."""
+    evidence = report.evidence
+    names = {one.name for one in evidence.models if one.adapter and one.adapter.digest == digest}
+    return ReportCard(
+        report=evidence.report,
+        suite=evidence.suite,
+        suite_digest=evidence.suite_digest,
+        time=report.time,
+        by=report.by,
+        differences=[one for one in evidence.differences if one.model in names],
     )
 
 
@@ -207,4 +252,6 @@ def _move_card(move: Move) -> MoveCard:
         weight=move.aim.weight if move.aim else None,
         time=move.time,
         by=move.by,
+        override=move.override,
+        reports=list(move.reports),
     )

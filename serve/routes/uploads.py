@@ -16,7 +16,7 @@ from serve.failpoints import reach
 from serve.limits import TRICKLE_BYTES
 from serve.registry import base_modules, validate
 from serve.registry.keys import Key
-from serve.registry.records import StorageBusy, StorageFull, Version
+from serve.registry.records import GateClosed, StorageBusy, StorageFull, Version
 from serve.registry.staging import Upload
 from serve.routes.parameters import DIGEST, File, Name, UploadId, example
 
@@ -150,9 +150,15 @@ async def commit(upload: UploadId, request: Request, key: Pushing) -> Committed:
             code="adapter_failed",
         ) from error
     reach("uploads.loaded")
-    await asyncio.to_thread(
-        state.registry.set_aliases, version.name, announced.aliases, version.number, by=key.name
-    )
+    try:
+        await asyncio.to_thread(
+            state.registry.set_aliases, version.name, announced.aliases, version.number, by=key.name
+        )
+    except GateClosed as error:
+        raise GateClosed(
+            f"{version.reference} is stored and answers by that name, but {error} To push without it, name "
+            "another alias, as with `serve push --alias candidate`."
+        ) from error
     reach("uploads.aliased")
     return Committed(
         name=version.name,

@@ -5,17 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from data.policy import Policy
+from data.strict import load_yaml
 from finetune import recipe as recipes
 from finetune.base import catalogue
 from finetune.estimate.devices import Sheets
 from finetune.eval import suite as suites
-from finetune.strict import load_yaml
 from finetune.validate.command import validate
 
 ROOT = Path(__file__).parents[2]
 YAML = sorted((ROOT / "recipes").rglob("*.yaml"))
 CATALOGUES = ("bases.yaml", "devices.yaml")
-RECIPES = [path for path in YAML if path.name not in CATALOGUES and "evals" not in path.parts]
+NO_RECIPES = {"evals", "gates"}
+RECIPES = [path for path in YAML if path.name not in CATALOGUES and not NO_RECIPES & {*path.parts}]
 
 
 @pytest.mark.parametrize("path", YAML, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -28,6 +30,11 @@ def test_shipped_yaml_is_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert load_yaml(path, Sheets).root
     elif "evals" in path.parts:
         suites.load(path)
+    elif "gates" in path.parts:
+        known = {suites.load(suite).name: suite for suite in YAML if "evals" in suite.parts}
+        for rule in load_yaml(path, Policy).suites:
+            tasks = {task.name for task in suites.load(known[rule.name]).tasks}
+            assert set(rule.tasks) <= tasks
     else:
         recipe = recipes.load(path)
         assert recipe.base.name in catalogue.load()

@@ -1,0 +1,29 @@
+"""What an alias asks for before it moves: reports on suites, and how much worse a version may be on them."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from data.strict import Strict
+
+Bound = Annotated[float, Field(ge=0, le=1)]
+SUITES = 32
+TASKS = 256
+
+
+class SuiteRule(Strict):
+    """One suite that a version must have been asked, beside the version that the alias means."""
+
+    name: str = Field(min_length=1, max_length=200)
+    digest: str | None = Field(default=None, pattern="^sha256:[0-9a-f]{64}$")
+    """The state of the suite and its data; absent means any."""
+    most_worse: Bound = 0.02
+    """By how much accuracy or score may clearly be lower, or perplexity higher as a share of what it was."""
+    tasks: dict[str, Bound] = Field(default={}, max_length=TASKS)
+    """Other bounds, for tasks by name. Each must be in the report."""
+
+
+class Policy(Strict):
+    """The file of `serve gate NAME --policy FILE`."""
+
+    suites: list[SuiteRule] = Field(min_length=1, max_length=SUITES)

@@ -1,0 +1,63 @@
+"""The gate before an alias: the reports that its policy asks for are there and show nothing clearly worse."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from data.policy import Policy
+from data.report import Evidence
+from serve.registry import reports
+from serve.registry.records import Aim, GateClosed
+from serve.registry.regression import Side, decide
+from serve.registry.tables import AliasRow, MoveRow, PolicyRow, TombstoneRow, VersionRow
+
+
+def passed(session: Session, name: str, alias: str, aim: Aim | None, override: str | None) -> list[str]:
+    """The digests of the reports that let an alias move to `aim`; GateClosed where they do not.
+
+    It runs in the transaction of the move, so what a version is compared with is what it takes the place of.
+    With an `override` nothing is refused. Taking an alias away is always possible.
+    """
+    row = session.get(PolicyRow, (name, alias))
+    if row is None or aim is None:
+        return []
+    here = session.get(AliasRow, (name, alias))
+    stays = {here.number} if here else set()
+    policy, looked_at = Policy.model_validate(row.policy), list[str]()
+    for number in aim.numbers:
+        if number in stays:
+            continue
+        candidate = session.get_one(VersionRow, (name, number))
+        present = _present(session, name, alias, number, candidate.base_fingerprint)
+        known = [Evidence.model_validate(one.evidence) for one in reports.rows(session, [candidate.digest])]
+        decision = decide(policy, known, _side(candidate), present)
+        if decision.objections and not override:
+            raise GateClosed(_refusal(name, alias, candidate, present, decision.objections))
+        looked_at += decision.reports
+    return looked_at
+
+
+def _present(session: Session, name: str, alias: str, candidate: int, base: str) -> Side:
+    """What the alias means, or meant before it was taken away; the base where there is none on the same."""
+    before = select(MoveRow.number).filter_by(adapter=name, alias=alias)
+    before = before.where(MoveRow.number.is_not(None)).order_by(MoveRow.sequence.desc()).limit(1)
+    number = session.scalar(before)
+    if number is not None and number != candidate and session.get(TombstoneRow, (name, number)) is None:
+        row = session.get_one(VersionRow, (name, number))
+        if row.base_fingerprint == base:
+            return _side(row)
+    return Side("base", None, base)
+
+
+def _side(row: VersionRow) -> Side:
+    return Side(f"{row.adapter}@{row.number}", row.digest, row.base_fingerprint)
+
+
+def _refusal(name: str, alias: str, candidate: VersionRow, present: Side, objections: list[str]) -> str:
+    reference = f"{name}@{candidate.number}"
+    asked = ["base", present.name, reference] if present.digest else ["base", reference]
+    return (
+        f"alias {alias!r} of adapter {name!r} does not move to {reference}: {'; '.join(objections)}. "
+        f"Evaluate with `finetune eval SUITE --models {','.join(asked)}` and send it with "
+        f"`serve promote {reference} --alias {alias} --report report.json`, or move it all the "
+        "same with --override REASON."
+    )

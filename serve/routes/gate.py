@@ -1,0 +1,78 @@
+"""What an alias asks for before it moves, and the reports that answer it."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request
+from pydantic import BaseModel
+
+from data.policy import Policy
+from data.report import Evidence
+from serve.auth import Administering, KeyFirst, Pushing
+from serve.errors import ApiError
+from serve.registry.records import checked_name
+from serve.registry.reports import Report
+from serve.routes.cards import ReportCard, report_card
+from serve.routes.parameters import Alias, Name, Number, example
+
+router = APIRouter(tags=["adapters"], route_class=KeyFirst)
+
+_RULE: dict[str, Any] = {"name": "quickstart", "digest": None, "most_worse": 0.02, "tasks": {}}
+_POLICY = {"suites": [_RULE]}
+
+
+class PolicyCard(BaseModel):
+    """`policy` is null where the alias moves without being asked for anything."""
+
+    model_config = example(name="support", alias="default", policy=_POLICY)
+    name: str
+    alias: str
+    policy: Policy | None
+
+
+@router.get("/v1/adapters/{adapter}/aliases/{alias}/policy")
+async def show_policy(adapter: Name, alias: Alias, request: Request, key: Pushing) -> PolicyCard:
+    """What an alias asks for before it moves to a version."""
+    policies = request.app.state.registry.storage.policies
+    policy = await asyncio.to_thread(policies.find, checked_name(adapter), checked_name(alias, "alias"))
+    return PolicyCard(name=adapter, alias=alias, policy=policy)
+
+
+@router.put("/v1/adapters/{adapter}/aliases/{alias}/policy")
+async def set_policy(
+    adapter: Name, alias: Alias, body: Annotated[Policy, Body()], request: Request, key: Administering
+) -> PolicyCard:
+    """Have an alias ask for reports on these suites, against the version that it means by then."""
+    return await _keep(adapter, alias, body, request, key.name)
+
+
+@router.delete("/v1/adapters/{adapter}/aliases/{alias}/policy")
+async def remove_policy(adapter: Name, alias: Alias, request: Request, key: Administering) -> PolicyCard:
+    """Have an alias ask for nothing."""
+    return await _keep(adapter, alias, None, request, key.name)
+
+
+@router.post("/v1/adapters/{adapter}/versions/{version}/reports", status_code=201)
+async def add_report(
+    adapter: Name, version: Number, body: Annotated[Evidence, Body()], request: Request, key: Pushing
+) -> ReportCard:
+    """Know an evaluation in which this very version answered."""
+    registry = request.app.state.registry
+    found = await asyncio.to_thread(registry.find, f"{adapter}@{version}")
+    if not any(one.adapter and one.adapter.digest == found.digest for one in body.models):
+        asked = ", ".join(one.model[:100] for one in body.models[:5])
+        raise ApiError(
+            f"the report is not of {found.reference} ({found.digest[:19]}), but of {asked or 'nothing'}; "
+            "evaluate that version.",
+            param="models",
+        )
+    await asyncio.to_thread(registry.storage.reports.keep, found.digest, body, key.name)
+    kept = await asyncio.to_thread(registry.storage.reports.of, found.digest)
+    known: list[Report] = kept[found.digest]
+    return report_card(next(one for one in known if one.evidence.report == body.report), found.digest)
+
+
+async def _keep(adapter: str, alias: str, policy: Policy | None, request: Request, by: str) -> PolicyCard:
+    name, checked = checked_name(adapter), checked_name(alias, "alias")
+    await asyncio.to_thread(request.app.state.registry.storage.policies.keep, name, checked, policy, by)
+    return PolicyCard(name=adapter, alias=alias, policy=policy)
