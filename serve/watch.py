@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import Any, cast
 
 from fastapi import Request
+from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
 from data.errors import UserError, shown
@@ -125,7 +126,7 @@ class WatchedChat:
         if not data.startswith("{"):
             self._complete |= data.startswith("[DONE]")
             return None
-        chunk: dict[str, Any] = json.loads(data)
+        chunk: dict[str, Any] = from_json(data)  # in half of json's time, for every token
         if error := chunk.get("error"):
             # The engine's own code may be a number, its HTTP status.
             code = error.get("code")

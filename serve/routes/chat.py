@@ -1,14 +1,14 @@
 """POST /v1/chat/completions: parse and bound, resolve the adapter once, lease it, answer, release."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 
-from serve.auth import Chatting
+from serve.auth import Chatting, Unsolved
 from serve.engine.protocol import Answer, EngineDied
 from serve.errors import ApiError
 from serve.registry.records import Version
@@ -27,7 +27,7 @@ Session = Annotated[
     ),
 ]
 
-router = APIRouter(tags=["chat"])
+router = APIRouter(tags=["chat"], route_class=Unsolved)
 
 
 @router.post("/v1/chat/completions", openapi_extra={"requestBody": REQUEST}, responses={200: ANSWER})
@@ -59,10 +59,10 @@ async def create(request: Request, key: Chatting, x_session: Session = None) -> 
         seen.answered(answer)
         await held.aclose()
         return JSONResponse(label.whole(answer), headers=label.headers)
-    events = seen.events(deadline.events(answer))
+    events = seen.events(cast(AsyncGenerator[str, None], answer))
     # Before the lease is given back: the engine must have stopped by then.
     held.push_async_callback(events.aclose)
-    return Stream(label.events(events), held, label.headers)
+    return Stream(label.events(events), held, label.headers, deadline, seen.failed)
 
 
 async def _begin(

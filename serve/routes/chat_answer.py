@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -12,7 +12,9 @@ from starlette.types import Receive, Scope, Send
 from data.errors import UserError
 from serve import errors
 from serve.engine.protocol import served_name
+from serve.errors import ApiError
 from serve.registry.records import Version
+from serve.routes.deadline import Deadline
 
 DONE = "data: [DONE]\n\n"
 
@@ -96,29 +98,57 @@ async def ended(events: AsyncIterator[str]) -> AsyncGenerator[str, None]:
             return
         raise RuntimeError("the engine ended a stream without [DONE]")
     except UserError as error:
-        body = errors.known(error).body()
+        yield _end(errors.known(error))
     except Exception:
         log.exception("a stream failed")
-        body = errors.INTERNAL.body()
-    yield f"data: {json.dumps(body)}\n\n"
-    yield DONE
+        yield _end(errors.INTERNAL)
+
+
+def _end(error: ApiError) -> str:
+    """The last two events of a stream that went wrong."""
+    return f"data: {json.dumps(error.body())}\n\n{DONE}"
 
 
 class Stream(StreamingResponse):
-    """Server-sent events that give the lease back however they end, even if they never began."""
+    """Server-sent events that give the lease back however they end, even if they never began.
+
+    Past the deadline they end with its error, which `failed` is told, also where the client is what is slow.
+    """
 
     def __init__(
-        self, events: AsyncGenerator[str, None], held: AsyncExitStack, headers: dict[str, str]
+        self,
+        events: AsyncGenerator[str, None],
+        held: AsyncExitStack,
+        headers: dict[str, str],
+        deadline: Deadline,
+        failed: Callable[[BaseException], None],
     ) -> None:
         super().__init__(
             ended(events), media_type="text/event-stream", headers={"cache-control": "no-store", **headers}
         )
         self._events = events
         self._held = held
+        self._deadline = deadline
+        self._failed = failed
+        self._begun = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            async with self._deadline.kept():  # one clock for the stream: one for each token costs a tenth
+                await super().__call__(scope, receive, send)
+        except ApiError as late:
+            self._failed(late)
+            await self._release()
+            if not self._begun:
+                raise
+            await send({"type": "http.response.body", "body": _end(late).encode(), "more_body": False})
         finally:
-            await self._events.aclose()
-            await self._held.aclose()
+            await self._release()
+
+    async def stream_response(self, send: Send) -> None:
+        self._begun = True
+        await super().stream_response(send)
+
+    async def _release(self) -> None:
+        await self._events.aclose()
+        await self._held.aclose()

@@ -63,5 +63,7 @@ async def choose(
 async def _resolve(reference: str, registry: Any, key: Key, sticky: str | None) -> Version:
     # Before it is known whether there is one: a key learns nothing of adapters that are not its own.
     require(key, re.split("[:@]", reference, maxsplit=1)[0])
-    version: Version = await asyncio.to_thread(registry.resolve, reference, sticky)
+    version: Version = registry.resolve_at_hand(reference, sticky) or await asyncio.to_thread(
+        registry.resolve, reference, sticky
+    )
     return version

@@ -1,9 +1,8 @@
 """How long a chat may take, from its arrival to its last token."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-from typing import cast
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from serve.errors import ApiError
 
@@ -23,16 +22,6 @@ class Deadline:
                 yield
         except TimeoutError:
             raise self._missed() from None
-
-    async def events(self, events: AsyncIterator[str]) -> AsyncGenerator[str, None]:
-        """The same events; where time is up the generation stops, with the same error."""
-        async with aclosing(cast(AsyncGenerator[str, None], events)) as generated:
-            while True:
-                async with self.kept():
-                    event = await anext(generated, None)
-                if event is None:
-                    return
-                yield event
 
     def _missed(self) -> ApiError:
         return ApiError(
