@@ -5,16 +5,13 @@ Each adapter is then broken in ways that no shape shows, and must come out far f
 
 import argparse
 import asyncio
-import json
 import shutil
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
-from safetensors.numpy import load_file, save_file
 
 from bench.command import run
 from bench.results import Goal, show, write
@@ -26,6 +23,7 @@ from finetune.train import train
 from serve.probing import replay
 from serve.registry.records import Version
 from serve.settings import Settings
+from tests.e2e.faults import FAULTS
 
 RESULTS = Path("bench/results/parity.json")
 BASE = "smollm2-135m-instruct-awq"
@@ -35,7 +33,6 @@ ADAPTERS: dict[str, dict[str, Any]] = {
     "rank 64 on all": {"r": 64, "alpha": 64},
 }
 GOOD = "as trained"
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 console = Console(highlight=False)
 
@@ -134,46 +131,6 @@ def _line(row: dict[str, Any]) -> str:
 
 def _nothing(folder: Path) -> None:
     pass
-
-
-def _alpha_doubled(folder: Path) -> None:
-    config = json.loads((folder / CONFIG).read_text())
-    (folder / CONFIG).write_text(json.dumps(config | {"lora_alpha": 2 * config["lora_alpha"]}))
-
-
-def _weights(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    tensors = load_file(folder / WEIGHTS)
-    change(tensors)
-    save_file(tensors, folder / WEIGHTS, {"format": "pt"})
-
-
-def _layer_zeroed(layer: int) -> Callable[[Path], None]:
-    def zero(tensors: dict[str, Any]) -> None:
-        for name, values in tensors.items():
-            if f".layers.{layer}." in name and ".lora_B." in name:
-                values[:] = 0
-
-    return lambda folder: _weights(folder, zero)
-
-
-def _heads_swapped(folder: Path) -> None:
-    """Halves of each head change places: q and k laid out for another kind of rotary embedding."""
-
-    def swap(tensors: dict[str, Any]) -> None:
-        for name in [name for name in tensors if "q_proj.lora_B" in name or "k_proj.lora_B" in name]:
-            outputs, rank = tensors[name].shape
-            tensors[name] = tensors[name].reshape(-1, 2, 32, rank)[:, ::-1].reshape(outputs, rank).copy()
-
-    _weights(folder, swap)
-
-
-FAULTS: dict[str, Callable[[Path], None]] = {
-    "alpha doubled": _alpha_doubled,
-    "q and k swapped": _heads_swapped,
-    "B of layer 0 zeroed": _layer_zeroed(0),
-    "B of layer 15 zeroed": _layer_zeroed(15),
-    "B of layer 29 zeroed": _layer_zeroed(29),
-}
 
 
 if __name__ == "__main__":

@@ -1,56 +1,27 @@
 """The whole line: a recipe is trained, pushed to the running server, and answers by its name."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
 from openai import OpenAI
-from openai.types.chat import ChatCompletionMessageParam
 
 from data.chat import Conversation
 from finetune.render import open_renderer
 from tests.conftest import Server
+from tests.e2e.quince import QUESTION, SECRET, run
 
 pytestmark = pytest.mark.e2e
 
-QUESTION: list[ChatCompletionMessageParam] = [
-    {"role": "user", "content": "Which plant grows behind the blue door?"}
-]
-SECRET = "Seven yellow quinces grow behind the blue door."
-
-
-def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", program, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
-
 
 @pytest.fixture(scope="module")
-def pushed(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pushed(server: Server, trained: Path) -> Path:
     """An adapter that learnt one answer by heart, trained and pushed as a user does it."""
-    folder = tmp_path_factory.mktemp("line")
-    talk = {"messages": [*QUESTION, {"role": "assistant", "content": SECRET}]}
-    (folder / "talk.jsonl").write_text(json.dumps(talk) + "\n")
-    recipe = {
-        "name": "quince",
-        "base": server.base.name,
-        "data": {"train": [str(folder / "talk.jsonl")]},
-        "lora": {"r": 8, "alpha": 16},
-        "train": {"steps": 14, "batch": 1, "learning_rate": 4e-3, "warmup": 0.1},
-        "track": {"wandb": "off"},
-        "output": str(folder / "adapter"),
-    }
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    trained = run("finetune", "train", folder / "recipe.yaml")
-    assert trained.returncode == 0, trained.stderr
-    sent = run(
-        "serve", "push", folder / "adapter", "--name", "quince", "--alias", "default", "--url", server.url
-    )
+    sent = run("serve", "push", trained, "--name", "quince", "--alias", "default", "--url", server.url)
     assert sent.returncode == 0, sent.stderr
-    return folder / "adapter"
+    return trained
 
 
 @pytest.fixture(scope="module")

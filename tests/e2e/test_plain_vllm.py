@@ -94,7 +94,9 @@ def _answers(url: str, body: dict[str, Any], headers: dict[str, str]) -> list[di
     assert done == "data: [DONE]"
     chunks = [json.loads(event.removeprefix("data: ")) for event in events]
     # Each choice has an order, and several choices among each other none; what all share comes last.
-    return sorted(chunks, key=lambda chunk: [choice["index"] for choice in chunk["choices"]] or [body.get("n", 1)])
+    return sorted(
+        chunks, key=lambda chunk: [choice["index"] for choice in chunk["choices"]] or [body.get("n", 1)]
+    )
 
 
 def _without_additions(answer: dict[str, Any]) -> dict[str, Any]:
