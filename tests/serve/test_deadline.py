@@ -86,3 +86,51 @@ def test_waiting_for_an_adapter_counts(server: TinyServer, tmp_path: Path) -> No
     with TestClient(server.app) as http:
         answer = http.post("/v1/chat/completions", json=BODY | {"model": "support"}, headers=server.headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "request_timeout")
+
+
+def test_a_client_that_reads_nothing_holds_nothing_longer(server: TinyServer) -> None:
+    asyncio.run(_read_nothing(server))
+
+
+async def _read_nothing(server: TinyServer) -> None:
+    """The engine has a word at any time; nobody takes it."""
+    closed = asyncio.Event()
+
+    async def talks(body: dict[str, Any], version: Version | None) -> Answer:
+        async def events() -> AsyncIterator[str]:
+            try:
+                while True:
+                    yield 'data: {"model":"tiny-awq","choices":[{"index":0,"delta":{"content":"Well"}}]}\n\n'
+            finally:
+                closed.set()
+
+        return events()
+
+    server.engine.chat = talks  # type: ignore[method-assign]
+    asked = iter([json.dumps(BODY | {"stream": True}).encode()])
+
+    async def receive() -> dict[str, Any]:
+        if (body := next(asked, None)) is None:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/v1/chat/completions",
+        "query_string": b"",
+        "headers": [(key.encode(), value.encode()) for key, value in server.headers.items()],
+    }
+    request = asyncio.create_task(server.app(scope, receive, send))
+    try:
+        async with asyncio.timeout(10 * SECONDS):
+            await closed.wait()
+    finally:
+        request.cancel()
