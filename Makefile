@@ -108,7 +108,7 @@ bench-parity: $(DEV) base ## what the trainer's model and vLLM say at probes, of
 bench-bfcl: $(DEV) ## our tool-call scorer beside BFCL's own checker, on its answers and on 50 000 changed ones
 	@$(BIN)/python -m bench.bfcl_agreement $(ARGS)
 
-bench-eval: $(DEV) ## what the evaluation adds to its requests, and its statistics beside SciPy's
+bench-eval: $(DEV) base ## evaluation: cost, statistics, scorer, parity, BFCL (ARGS="--only runner" for a part)
 	@$(BIN)/python -m bench.eval $(ARGS)
 
 ##@ Check

@@ -26,13 +26,14 @@ from finetune.eval import bfcl_data
 from finetune.eval.bfcl import possible
 from finetune.eval.scorers_bfcl import mistake
 
+SEED = 7
 OFFICIAL = Path(__file__).with_name("bfcl_official.py")
 console = Console()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.bfcl_agreement", description=__doc__)
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--out", type=Path, default=Path("bench/results/bfcl-agreement.json"))
     options = parser.parse_args()
     rows = compare(list(cases(options.seed)))
@@ -46,6 +47,12 @@ def main() -> None:
     console.print(table)
     results.show(console, "our scorer beside BFCL's checker", goals)
     results.write(options.out, "python -m bench.bfcl_agreement", rows, goals)
+
+
+def measured(_: Path) -> tuple[list[dict[str, Any]], list[results.Goal]]:
+    """Each kind of answer, for `make bench-eval`."""
+    rows = compare(list(cases(SEED)))
+    return [{"what": row["answers"], **row} for row in rows], judge(rows)
 
 
 def cases(seed: int) -> Iterator[tuple[str, Case]]:

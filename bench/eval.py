@@ -1,5 +1,6 @@
 """`make bench-eval`: what the evaluation costs, and whether its numbers can be believed.
 
+`bfcl` asks the adapter of `make quickstart`; with `parity` it takes half an hour, the others some minutes.
 Each part is a module with `measured(folder) -> (rows, goals)`; to add one, name it in `PARTS`.
 """
 
@@ -9,12 +10,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import eval_runner, eval_statistics
+from bench import bfcl_agreement, bfcl_served, eval_runner, eval_statistics, parity
 from bench.command import run
 from bench.results import Goal, show, write
 
 RESULTS = Path("bench/results/eval.json")
-PARTS = {"runner": eval_runner.measured, "statistics": eval_statistics.measured}
+PARTS = {
+    "runner": eval_runner.measured,
+    "statistics": eval_statistics.measured,
+    "agreement": bfcl_agreement.measured,
+    "parity": parity.measured,
+    "bfcl": bfcl_served.measured,
+}
 
 console = Console(highlight=False)
 

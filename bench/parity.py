@@ -26,6 +26,7 @@ from serve.settings import Settings
 from tests.e2e.faults import FAULTS
 
 RESULTS = Path("bench/results/parity.json")
+STEPS = 120
 BASE = "smollm2-135m-instruct-awq"
 ADAPTERS: dict[str, dict[str, Any]] = {
     "rank 8 on q and v": {"r": 8, "alpha": 16, "targets": ["q_proj", "v_proj"]},
@@ -39,16 +40,36 @@ console = Console(highlight=False)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--keep", type=Path, help="train into this folder, and take from there what is in it")
     given = parser.parse_args()
     with TemporaryDirectory(prefix="enxerto-parity-") as scratch:
-        folder = given.keep or Path(scratch)
-        adapters = {name: _trained(folder, name, lora, given.steps) for name, lora in ADAPTERS.items()}
-        rows = asyncio.run(_measure(adapters, Path(scratch)))
+        rows = _rows(given.keep or Path(scratch), Path(scratch), given.steps)
     write(given.out, "make bench-parity", rows, goals := _goals(rows))
     show(console, "bench-parity", goals)
+
+
+def measured(folder: Path) -> tuple[list[dict[str, Any]], list[Goal]]:
+    """The same in short, for `make bench-eval`."""
+    rows = _rows(folder / "adapters", folder, STEPS)
+    short = [
+        {
+            "what": f"{row['recipe']}, {row['what']}",
+            "let_in": row["why"] is None,
+            "base_mean_kl": row["base"]["mean_kl"],
+            "mean_kl": row["adapter"]["mean_kl"],
+            "likeliest_the_same": row["adapter"]["top1"],
+        }
+        for row in rows
+    ]
+    return short, _goals(rows)
+
+
+def _rows(folder: Path, scratch: Path, steps: int) -> list[dict[str, Any]]:
+    """Of every adapter, as it was trained into `folder` and with each fault."""
+    adapters = {name: _trained(folder, name, lora, steps) for name, lora in ADAPTERS.items()}
+    return asyncio.run(_measure(adapters, scratch))
 
 
 def _goals(rows: list[dict[str, Any]]) -> list[Goal]:

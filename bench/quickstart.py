@@ -6,20 +6,14 @@ base -> train -> serve -> push -> evaluate -> summary. What an earlier run finis
 import argparse
 import json
 import shutil
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from bench.command import run
-from bench.parent import die_with_parent
-from bench.ready import wait_until_ready
+from bench.line import server, typed
 from bench.results import Goal, show, write
 from data.manifest import read_base
 from data.report import EvalReport, read_report
@@ -30,7 +24,6 @@ RECIPE = Path("recipes/quickstart.yaml")
 SUITE = Path("recipes/evals/quickstart.yaml")
 FOLDER = Path("runs/quickstart")
 KNOWN, UNSEEN, CHAT = "known tools", "unseen tools", "held-out chat"
-START_LIMIT = 600
 
 console = Console(highlight=False)
 
@@ -38,20 +31,22 @@ console = Console(highlight=False)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--restart", action="store_true", help="train and evaluate again")
-    if parser.parse_args().restart:
+    restart = parser.parse_args().restart
+    if restart:
         shutil.rmtree(FOLDER, ignore_errors=True)
     started = time.monotonic()
     recipe = recipes.load(RECIPE)
     _step(1, f"the base: {recipe.base.name}")
-    _finetune("base", recipe.base.name)
+    typed("finetune", "base", recipe.base.name)
     _step(2, f"training: {RECIPE}")
     _train(recipe)
     _step(3, "serving")
-    with _server(recipe.base.name) as url:
+    with server(recipe.base.name) as url:
         _step(4, "pushing the adapter; the running server loads it")
-        _run("serve", "push", str(recipe.folder), "--name", "support", "--alias", "default", "--url", url)
+        typed("serve", "push", str(recipe.folder), "--name", "support", "--alias", "default", "--url", url)
         _step(5, f"evaluating base and adapter: {SUITE}")
-        _finetune("eval", str(SUITE), "--models", "base,support", "--url", url, "--out", str(FOLDER / "eval"))
+        asked = ["eval", str(SUITE), "--models", "base,support", "--url", url, "--out", str(FOLDER / "eval")]
+        typed("finetune", *asked, *(["--fresh"] if restart else []))
     _summary(read_report(FOLDER / "eval" / "report.json"), time.monotonic() - started)
 
 
@@ -69,28 +64,7 @@ def _train(recipe: recipes.Recipe) -> None:
         console.print(f"the recipe or the base changed; the earlier adapter is kept in {aside}")
         recipe.folder.rename(aside)
         shutil.rmtree(FOLDER / "eval", ignore_errors=True)
-    _finetune("train", str(RECIPE))
-
-
-@contextmanager
-def _server(base: str) -> Iterator[str]:
-    """A running server on a free port; it ends with the block, and with this process however that ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "serve", "up", "--base", base, "--port", str(port)]
-    console.print(f"[dim]$ serve up --base {base} --port {port} &[/dim]")
-    process = subprocess.Popen(command, preexec_fn=die_with_parent)
-    try:
-        wait_until_ready(process, url, START_LIMIT)
-        yield url
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
+    typed("finetune", "train", str(RECIPE))
 
 
 def _summary(report: EvalReport, seconds: float) -> None:
@@ -142,17 +116,6 @@ def _show_answers(question: str, results: dict[str, Any]) -> None:
 
 def _step(number: int, text: str) -> None:
     console.print(f"\n[bold]{number}/5  {text}[/bold]")
-
-
-def _finetune(*arguments: str) -> None:
-    _run("finetune", *arguments)
-
-
-def _run(program: str, *arguments: str) -> None:
-    console.print(f"[dim]$ {program} {' '.join(arguments)}[/dim]")
-    code = subprocess.run([sys.executable, "-m", program, *arguments], check=False).returncode
-    if code:
-        raise SystemExit(code)
 
 
 if __name__ == "__main__":

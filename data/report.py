@@ -1,16 +1,18 @@
 """What an evaluation found: every answer, every score, and the metrics with their uncertainty."""
 
+import math
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data import digest
 from data.errors import UserError
 from data.manifest import first_error
 
 SHA256 = "^sha256:[0-9a-f]{64}$"
-MODELS, METRICS = 64, 4096
+MODELS, METRICS = 64, 256
 """In what a registry takes in, at most."""
 
 Measure = Literal["accuracy", "score", "perplexity"]
@@ -161,18 +163,24 @@ class SuiteEntry(_Shape):
 
 
 class Evidence(_Shape):
-    """What decides whether an alias may move: a report's numbers over whole tasks, without the answers."""
+    """What decides whether an alias may move to a version: its numbers over a report's whole tasks."""
 
-    model_config = ConfigDict(allow_inf_nan=False)
     schema_version: Literal[1] = 1
     report: str = Field(pattern=SHA256)
     """The report's `result_digest`."""
     suite: str = Field(min_length=1, max_length=200)
     suite_digest: str = Field(pattern=SHA256)
     models: list[Served] = Field(max_length=MODELS)
-    finished: str = Field(max_length=40)
+    finished: AwareDatetime
     metrics: list[Metric] = Field(max_length=METRICS)
-    differences: list[Difference] = Field(max_length=METRICS * MODELS)
+    differences: list[Difference] = Field(max_length=8 * METRICS)
+
+    @model_validator(mode="after")
+    def _finite(self) -> "Evidence":
+        numbers = (value for one in (*self.metrics, *self.differences) for value in vars(one).values())
+        if not all(math.isfinite(value) for value in numbers if isinstance(value, float)):
+            raise ValueError("a number is NaN or infinite")
+        return self
 
 
 class EvalReport(_Shape):
@@ -208,16 +216,20 @@ class EvalReport(_Shape):
                 return found
         return None
 
-    def evidence(self) -> "Evidence":
-        """What a registry keeps of the report."""
+    def evidence(self, version: str) -> "Evidence":
+        """What a registry keeps of it about the version with this digest; UserError if it is on others."""
+        names = [one.name for one in self.models if one.adapter and one.adapter.digest == version]
+        if not names:
+            asked = ", ".join(one.model for one in self.models)
+            raise UserError(f"the report is on {asked}, not on {version[:19]}; evaluate that version.")
         return Evidence(
             report=self.result_digest,
             suite=self.suite.name,
             suite_digest=self.suite.digest,
             models=self.models,
-            finished=self.finished,
-            metrics=[one for one in self.metrics if one.category is None],
-            differences=[one for one in self.differences if one.category is None],
+            finished=datetime.fromisoformat(self.finished),
+            metrics=[one for one in self.metrics if one.category is None and one.model in names],
+            differences=[one for one in self.differences if one.category is None and one.model in names],
         )
 
     @property

@@ -7,8 +7,6 @@ from typing import Any
 RAW_CALLS = ("<tool_call>", "[TOOL_CALLS]")
 """How the parsed formats (Hermes, Mistral) open a call; seen in content, the call was not recognised."""
 
-_SAID = ("content", "reasoning", "reasoning_content", "tool_calls")
-
 
 class AnswerReader:
     """Reads one answer of the engine. Text is kept only where tools were offered, to look for calls in it."""
@@ -64,7 +62,8 @@ class AnswerReader:
             for position, call in enumerate(said.get("tool_calls") or ()):
                 arguments = call.get("function", {}).get("arguments")
                 self._arguments[index, call.get("index", position)].append(arguments or "")
-        return any(said.get(field) for field in _SAID)
+        get = said.get  # for every token: four questions cost less than a loop over them
+        return bool(get("content") or get("tool_calls") or get("reasoning") or get("reasoning_content"))
 
 
 def _is_object(text: str) -> bool:

@@ -15,6 +15,9 @@ CHAT = "/v1/chat/"
 SMALL_BYTES = 2**16
 """What goes for all others: names, numbers, digests. Each mistake in one becomes an object of its own."""
 
+TABLES, TABLE_BYTES = ("/reports", "/policy"), 2**19
+"""How paths end whose bodies have a line for each of a suite's tasks, and what goes for them."""
+
 TRICKLE_BYTES = 2**12
 """What has to come within `Settings.stall_seconds`."""
 
@@ -22,8 +25,8 @@ TRICKLE_BYTES = 2**12
 class BodyLimit:
     """ASGI middleware: a body of more than `limit` bytes is 413, whatever its Content-Length says.
 
-    So is one of more than `SMALL_BYTES` that is no conversation. One that comes slower than `TRICKLE_BYTES`
-    in each `stall` seconds is 408.
+    So is one of more than `SMALL_BYTES` or `TABLE_BYTES` that is no conversation. One that comes slower than
+    `TRICKLE_BYTES` in each `stall` seconds is 408.
     """
 
     def __init__(self, app: ASGIApp, limit: int, stall: float) -> None:
@@ -36,6 +39,8 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         limit = self._limit if scope["path"].startswith(CHAT) else SMALL_BYTES
+        if scope["path"].endswith(TABLES):
+            limit = TABLE_BYTES
         begun = asyncio.get_running_loop().time()
         taken = 0
         coming = True

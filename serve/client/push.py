@@ -78,14 +78,16 @@ def files_of(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _progress() -> Progress:
-    """On standard error, so that standard output stays the answer."""
+    """On standard error, so that standard output stays the answer; nothing where nobody looks."""
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
 
 

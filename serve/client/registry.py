@@ -73,7 +73,8 @@ def promote(
 
 def send_report(reference: Reference, path: Path, url: str | None = None) -> dict[str, Any]:
     """Have the registry know an evaluation of a version; `path` is its `report.json`, or the folder."""
-    evidence = read_report(path).evidence()
+    report, version = read_report(path), ask("GET", _version(reference), url)
+    evidence = report.evidence(version["digest"])
     return ask("POST", f"{_version(reference)}/reports", url, evidence.model_dump(mode="json"))
 
 

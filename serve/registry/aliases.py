@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from serve.failpoints import reach
 from serve.registry.database import Database
-from serve.registry.gate import passed
+from serve.registry.gate import FREE, passage
 from serve.registry.index import live_version
 from serve.registry.records import Aim, AliasMoved, UnknownAdapter
 from serve.registry.tables import AdapterRow, AliasRow, MoveRow
@@ -46,8 +46,7 @@ class Aliases:
                 _require_adapter(session, name)
             for alias in dict.fromkeys(aliases):
                 aim = None if number is None else Aim(number)
-                reports = passed(session, name, alias, aim, override)
-                _move(session, name, alias, aim, expected, by, override, reports)
+                _move(session, name, alias, aim, expected, by, gated=True, override=override)
 
     def split(
         self,
@@ -74,8 +73,7 @@ class Aliases:
                     f"`serve promote {name}@NUMBER --alias {alias}`."
                 )
             aim = Aim(here.number, canary, weight)
-            reports = passed(session, name, alias, aim, override)
-            _move(session, name, alias, aim, expected, by, override, reports)
+            _move(session, name, alias, aim, expected, by, gated=True, override=override)
             return aim
 
     def roll_back(self, name: str, alias: str, by: str | None = None) -> tuple[Aim, Aim]:
@@ -132,8 +130,8 @@ def _move(
     aim: Aim | None,
     expected: Expected,
     by: str | None,
+    gated: bool = False,
     override: str | None = None,
-    reports: Sequence[str] = (),
 ) -> None:
     row = session.get(AliasRow, (name, alias))
     if (aim_of(row) if row else None) == aim:
@@ -144,13 +142,14 @@ def _move(
             f"alias {alias!r} of adapter {name!r} points to {_at(previous)}, where "
             f"{_at(expected)} was expected; look with `serve show {name}` and decide again."
         )
+    through = passage(session, name, alias, aim, override) if gated else FREE
     if aim:
         session.merge(AliasRow(adapter=name, alias=alias, **vars(aim)))
     elif row:
         session.delete(row)
     led = vars(aim) if aim else {}
-    told = {"by": by, "override": override, "reports": list(reports)}
-    session.add(MoveRow(adapter=name, alias=alias, previous=previous, time=datetime.now(UTC), **led, **told))
+    moved = {"adapter": name, "alias": alias, "previous": previous, "time": datetime.now(UTC), "by": by}
+    session.add(MoveRow(**moved, **led, **through._asdict()))
     reach("aliases.move")
 
 

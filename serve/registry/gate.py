@@ -1,39 +1,51 @@
 """The gate before an alias: the reports that its policy asks for are there and show nothing clearly worse."""
 
+from typing import NamedTuple
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from data.policy import Policy
-from data.report import Evidence
 from serve.registry import reports
 from serve.registry.records import Aim, GateClosed
 from serve.registry.regression import Side, decide
 from serve.registry.tables import AliasRow, MoveRow, PolicyRow, TombstoneRow, VersionRow
 
 
-def passed(session: Session, name: str, alias: str, aim: Aim | None, override: str | None) -> list[str]:
-    """The digests of the reports that let an alias move to `aim`; GateClosed where they do not.
+class Passage(NamedTuple):
+    """How a move came through: the digests of the `reports` that were looked at, and what overrode them."""
+
+    reports: list[str]
+    override: str | None
+
+
+FREE = Passage([], None)
+"""Nothing was asked for."""
+
+
+def passage(session: Session, name: str, alias: str, aim: Aim | None, override: str | None) -> Passage:
+    """How an alias comes to `aim`; GateClosed where its policy asks for what is not there.
 
     It runs in the transaction of the move, so what a version is compared with is what it takes the place of.
     With an `override` nothing is refused. Taking an alias away is always possible.
     """
     row = session.get(PolicyRow, (name, alias))
     if row is None or aim is None:
-        return []
+        return FREE
     here = session.get(AliasRow, (name, alias))
-    stays = {here.number} if here else set()
-    policy, looked_at = Policy.model_validate(row.policy), list[str]()
+    policy, looked_at, objected = Policy.model_validate(row.policy), list[str](), False
     for number in aim.numbers:
-        if number in stays:
+        if here and number == here.number:
             continue
         candidate = session.get_one(VersionRow, (name, number))
         present = _present(session, name, alias, number, candidate.base_fingerprint)
-        known = [Evidence.model_validate(one.evidence) for one in reports.rows(session, [candidate.digest])]
+        known = reports.on_suites(session, name, number, [rule.name for rule in policy.suites])
         decision = decide(policy, known, _side(candidate), present)
+        objected |= bool(decision.objections)
         if decision.objections and not override:
             raise GateClosed(_refusal(name, alias, candidate, present, decision.objections))
         looked_at += decision.reports
-    return looked_at
+    return Passage(looked_at, override if objected else None)
 
 
 def _present(session: Session, name: str, alias: str, candidate: int, base: str) -> Side:

@@ -3,13 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from serve.registry.database import Database
 from serve.registry.records import StorageBusy
 
 T = TypeVar("T")
+
+Name = tuple[str, ...]
 
 LOOK_AGAIN = 1.0
 """Seconds after which the revision is read again: two servers agree within this, and a request's time."""
@@ -23,17 +25,19 @@ log = logging.getLogger(__name__)
 class Names:
     """A memory of lookups that is dropped when the index's revision has moved. Thread-safe.
 
+    Names are tuples that begin with a kind: what clients make up meets nothing else.
+
     While the database cannot be reached, what is known goes on being answered.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._known: dict[Hashable, Any] = {}
+        self._known: dict[Name, Any] = {}
         self._revision = -1
         self._looked = float("-inf")
 
-    def get(self, name: Hashable, look_up: Callable[[], T]) -> T:
+    def get(self, name: Name, look_up: Callable[[], T]) -> T:
         """`look_up()`, or what it returned since the last change. What it raises is not remembered."""
         if time.monotonic() - self._looked > LOOK_AGAIN:
             self.look()
@@ -47,7 +51,7 @@ class Names:
         known[name] = found
         return found
 
-    def at_hand(self, name: Hashable) -> Any | None:
+    def at_hand(self, name: Name) -> Any | None:
         """What `get` would return without asking the database; None where it would ask."""
         fresh = time.monotonic() - self._looked <= LOOK_AGAIN
         return self._known.get(name) if fresh else None

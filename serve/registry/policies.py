@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from data.policy import Policy
 from serve.registry.database import Database
@@ -19,6 +19,11 @@ class Policies:
         with self._database.read() as session:
             row = session.get(PolicyRow, (name, alias))
             return Policy.model_validate(row.policy) if row else None
+
+    def any(self) -> bool:
+        """Whether some alias has one."""
+        with self._database.read() as session:
+            return session.scalar(select(PolicyRow.alias).limit(1)) is not None
 
     def keep(self, name: str, alias: str, policy: Policy | None, by: str | None = None) -> None:
         """Set what an alias asks for from now on; None: nothing."""

@@ -48,7 +48,7 @@ class ReadRegistry:
 
     def route(self, reference: str) -> Route:
         """The versions that a name means now; UnknownAdapter."""
-        return self._names.get(reference, lambda: self._find(reference))
+        return self._names.get(("route", reference), lambda: self._find(reference))
 
     def resolve(self, reference: str, sticky: str | None = None) -> Version:
         """The version that a name means now, for a request of `sticky` (see `Route.pick`); UnknownAdapter,
@@ -59,7 +59,7 @@ class ReadRegistry:
 
     def resolve_at_hand(self, reference: str, sticky: str | None = None) -> Version | None:
         """The same from memory, for callers that must not wait; None where the index would be asked."""
-        route: Route | None = self._names.at_hand(reference)
+        route: Route | None = self._names.at_hand(("route", reference))
         if route is None:
             return None
         version = route.pick(sticky)
@@ -80,11 +80,11 @@ class ReadRegistry:
 
         The alias `default` goes by the adapter's bare name. The versions have neither files nor provenance.
         """
-        return self._names.get("served", self._served)
+        return self._names.get(("served",), self._served)
 
     def pinned(self) -> list[Version]:
         """The versions that stay loaded, if servable here."""
-        return self._names.get("pinned", self._pinned)
+        return self._names.get(("pinned",), self._pinned)
 
     def adapters(
         self, after: str = "", limit: int = 1000, only: Collection[str] | None = None

@@ -8,7 +8,7 @@ from data.policy import Policy, SuiteRule
 from data.report import Difference, Evidence, Metric, Served
 
 LEAST_SCORED = 0.9
-"""The share of a task's answers that must have a score: nobody knows what those are that have none."""
+"""The share of a task's answers that both must have a score for: of the others nobody knows what they are."""
 
 
 class Side(NamedTuple):
@@ -29,7 +29,7 @@ class Decision(NamedTuple):
 def decide(policy: Policy, known: Sequence[Evidence], candidate: Side, present: Side) -> Decision:
     """What stands against moving from `present` to `candidate`, by the newest report on each suite.
 
-    `known` are the reports on the candidate's bytes, the newest first.
+    `known` are the reports on the candidate, the newest first; those that do not compare the two say nothing.
     """
     objections, reports = list[str](), list[str]()
     for rule in policy.suites:
@@ -53,7 +53,9 @@ def _compared(
     if evidence.suite != rule.name or rule.digest not in (None, evidence.suite_digest):
         return None
     name, other = (_name(evidence.models, side) for side in (candidate, present))
-    return (evidence, name, other) if name and other else None
+    if not name or not any((one.model, one.against) == (name, other) for one in evidence.differences):
+        return None
+    return evidence, name, str(other)
 
 
 def _name(models: Sequence[Served], side: Side) -> str | None:
@@ -79,10 +81,10 @@ def _worse(rule: SuiteRule, evidence: Evidence, name: str, other: str) -> list[s
 
 def _why_not(metric: Metric, difference: Difference | None, rule: SuiteRule) -> str | None:
     asked = metric.n + metric.unscored
-    if metric.n == 0 or metric.n < LEAST_SCORED * asked:
-        return f"{metric.n} of {asked} answers have a score, where {LEAST_SCORED:.0%} must"
-    if difference is None or difference.value is None:
-        return "the two were not compared"
+    both = difference.n if difference else 0
+    if both == 0 or both < LEAST_SCORED * asked:
+        return f"{both} of {asked} answers have a score for both, where {LEAST_SCORED:.0%} must"
+    assert difference is not None and difference.value is not None  # it has pairs
     bound = rule.tasks.get(metric.task, rule.most_worse)
     ratio = metric.measure == "perplexity"
     lost = difference.value - 1 if ratio else -difference.value

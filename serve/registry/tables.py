@@ -163,11 +163,15 @@ class PolicyRow(Table):
 
 
 class ReportRow(Table):
-    """An evaluation of an adapter's bytes, by the digest of what it found."""
+    """An evaluation of a version, by the digest of what it found; `finished` is when that was."""
 
     __tablename__ = "reports"
-    digest: Mapped[str] = mapped_column(primary_key=True)
+    __table_args__ = (_version("number"),)
+    adapter: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
     report: Mapped[str] = mapped_column(primary_key=True)
+    suite: Mapped[str]
+    finished: Mapped[datetime]
     evidence: Mapped[dict[str, Any]]
     by: Mapped[str | None]
     time: Mapped[datetime]

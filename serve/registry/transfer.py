@@ -80,6 +80,8 @@ def restore(storage: Storage, folder: Path, told: Told = lambda done, of: None) 
     tables = _read(folder)
     if storage.index.names():
         raise UserError("The registry holds adapters already; import into an empty one (--registry DIR).")
+    if storage.policies.any():
+        raise UserError("The registry holds policies already; end them with `serve gate NAME --off` first.")
     blobs = sorted((folder / "blobs").iterdir())
     for done, path in enumerate(blobs):
         told(done, len(blobs))
@@ -124,5 +126,5 @@ def _plain(row: Table) -> dict[str, Any]:
 
 
 def _row(table: type[Table], values: dict[str, Any]) -> Table:
-    times = {"created", "time"} & values.keys()
+    times = {"created", "time", "finished"} & values.keys()
     return table(**values | {key: datetime.fromisoformat(values[key]) for key in times})

@@ -203,7 +203,7 @@ def history_of(name: str, state: Any) -> AdapterHistory:
     moves = state.registry.history(name)
     loaded = state.registry.storage.servers.loaded()
     verdicts, details = state.registry.storage.verdicts, []
-    reports = state.registry.storage.reports.of(*(version.digest for version in adapter.versions))
+    reports = state.registry.storage.reports.of(name)
     for version in adapter.versions:
         own = {alias for alias, aim in adapter.aims.items() if version.number in aim.numbers}
         was = {move.alias for move in moves if move.aim and version.number in move.aim.numbers} - own
@@ -216,7 +216,7 @@ def history_of(name: str, state: Any) -> AdapterHistory:
                 held_by=sorted(own),
                 was=sorted(was),
                 parity=[ParityCard(**asdict(one)) for one in verdicts.of(version.digest)],
-                reports=[report_card(one, version.digest) for one in reports[version.digest]],
+                reports=[report_card(one) for one in reports[version.number]],
             )
         )
     return AdapterHistory(
@@ -228,17 +228,16 @@ def history_of(name: str, state: Any) -> AdapterHistory:
     )
 
 
-def report_card(report: Report, digest: str) -> ReportCard:
-    """What a report says of the version with these bytes."""
+def report_card(report: Report) -> ReportCard:
+    """What a report says of its version."""
     evidence = report.evidence
-    names = {one.name for one in evidence.models if one.adapter and one.adapter.digest == digest}
     return ReportCard(
         report=evidence.report,
         suite=evidence.suite,
         suite_digest=evidence.suite_digest,
         time=report.time,
         by=report.by,
-        differences=[one for one in evidence.differences if one.model in names],
+        differences=evidence.differences,
     )
 
 

@@ -12,10 +12,11 @@ from serve.auth import Chatting, Unsolved
 from serve.engine.protocol import Answer, EngineDied
 from serve.errors import ApiError
 from serve.registry.records import Version
-from serve.routes.chat_answer import Label, Stream
+from serve.routes.chat_answer import Label
 from serve.routes.chat_document import ANSWER, REQUEST
 from serve.routes.chat_request import choose, parse
 from serve.routes.deadline import Deadline
+from serve.routes.stream import Stream
 from serve.watch import WatchedChat
 
 T = TypeVar("T")
@@ -70,10 +71,15 @@ async def _begin(
 ) -> Answer:
     """The engine's answer; what holds its version in the engine is put on `held`."""
     state, lease = request.app.state, AsyncExitStack()
-    try:
-        await _unless_gone(request, lease.enter_async_context(state.lifecycle.lease(version)))
+
+    async def begun() -> Answer:
+        await lease.enter_async_context(state.lifecycle.lease(version))
         seen.lent()
-        answer: Answer = await _unless_gone(request, state.engine.chat(body, version))
+        answer: Answer = await state.engine.chat(body, version)
+        return answer
+
+    try:
+        answer = await _unless_gone(request, begun())
     except BaseException:
         await lease.aclose()
         raise

@@ -11,7 +11,6 @@ from data.report import Evidence
 from serve.auth import Administering, KeyFirst, Pushing
 from serve.errors import ApiError
 from serve.registry.records import checked_name
-from serve.registry.reports import Report
 from serve.routes.cards import ReportCard, report_card
 from serve.routes.parameters import Alias, Name, Number, example
 
@@ -62,14 +61,12 @@ async def add_report(
     if not any(one.adapter and one.adapter.digest == found.digest for one in body.models):
         asked = ", ".join(one.model[:100] for one in body.models[:5])
         raise ApiError(
-            f"the report is not of {found.reference} ({found.digest[:19]}), but of {asked or 'nothing'}; "
+            f"the report is on {asked or 'nothing'}, not on {found.reference} ({found.digest[:19]}); "
             "evaluate that version.",
             param="models",
         )
-    await asyncio.to_thread(registry.storage.reports.keep, found.digest, body, key.name)
-    kept = await asyncio.to_thread(registry.storage.reports.of, found.digest)
-    known: list[Report] = kept[found.digest]
-    return report_card(next(one for one in known if one.evidence.report == body.report), found.digest)
+    kept = await asyncio.to_thread(registry.storage.reports.keep, adapter, version, body, key.name)
+    return report_card(kept)
 
 
 async def _keep(adapter: str, alias: str, policy: Policy | None, request: Request, by: str) -> PolicyCard:

@@ -1,5 +1,6 @@
 """An alias with a policy moves with a report that shows nothing clearly worse, or with a reason on record."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from data.errors import UserError
+from data.policy import Policy
 from data.report import EvalReport
+from serve.registry import reports, transfer
 from serve.registry.storage import Storage
 from tests.serve import tiny
 from tests.serve.evaluated import Scores, report, served
@@ -60,8 +64,14 @@ def compare(http: TestClient, base: Base) -> Compare:
 
 
 def send(http: TestClient, version: int, found: EvalReport) -> Any:
-    evidence = found.evidence().model_dump(mode="json")
-    return http.post(f"{SUPPORT}/versions/{version}/reports", json=evidence)
+    return http.post(f"{SUPPORT}/versions/{version}/reports", json=on_the_last(found))
+
+
+def on_the_last(found: EvalReport) -> dict[str, Any]:
+    """What is sent of a report on the last of its models."""
+    adapter = found.models[-1].adapter
+    assert adapter is not None
+    return found.evidence(adapter.digest).model_dump(mode="json")
 
 
 def move(http: TestClient, version: int = 2, **more: Any) -> Any:
@@ -121,9 +131,25 @@ def test_a_task_has_its_own_bound(http: TestClient, compare: Compare) -> None:
 
 
 def test_the_newest_report_counts(http: TestClient, compare: Compare) -> None:
-    send(http, 2, compare(1, 2))
-    send(http, 2, compare(1, 2, new=WORSE))
+    """By when they were made, also where one found what an earlier one had found."""
+    good, bad = compare(1, 2), compare(1, 2, new=WORSE)
+    for found, minute in ((good, 10), (bad, 20)):
+        send(http, 2, found.model_copy(update={"finished": f"2026-05-04T10:{minute}:00Z"}))
     stays(http, move(http))
+    send(http, 2, good.model_copy(update={"finished": "2026-05-04T10:15:00Z"}))
+    stays(http, move(http))
+    send(http, 2, good.model_copy(update={"finished": "2026-05-04T10:30:00+00:00"}))
+    assert move(http).status_code == 200
+
+
+def test_a_report_that_compares_others_hides_none(http: TestClient, compare: Compare) -> None:
+    """In the later one the version stands before what the alias means, so it was compared with the base."""
+    send(http, 2, compare(1, 2))
+    later = compare(2, 1).model_copy(update={"finished": "2026-06-04T10:00:00Z"})
+    assert later.models[0].adapter
+    evidence = later.evidence(later.models[0].adapter.digest)
+    assert http.post(f"{SUPPORT}/versions/2/reports", json=evidence.model_dump(mode="json")).is_success
+    assert move(http).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -146,9 +172,10 @@ def test_reports_of_something_else_do_not_count(http: TestClient, compare: Compa
     assert "no report on suite 'quickstart'" in stays(http, move(http))
 
 
-def test_answers_without_a_score_are_no_good_news(http: TestClient, compare: Compare) -> None:
-    send(http, 2, compare(1, 2, new=[*BEST[:80], *[None] * 20]))
-    assert "known tools: 80 of 100 answers have a score, where 90% must" in stays(http, move(http))
+@pytest.mark.parametrize("side", ["old", "new"])
+def test_answers_without_a_score_are_no_good_news(http: TestClient, compare: Compare, side: str) -> None:
+    send(http, 2, compare(1, 2, **{"new": WORSE} | {side: [*BEST[:5], *[None] * 95]}))
+    assert "known tools: 5 of 100 answers have a score for both, where 90% must" in stays(http, move(http))
 
 
 def test_a_task_that_is_asked_for_must_be_there(http: TestClient, compare: Compare) -> None:
@@ -158,12 +185,19 @@ def test_a_task_that_is_asked_for_must_be_there(http: TestClient, compare: Compa
     assert "there is no task 'known tols'" in stays(http, move(http))
 
 
-def test_a_reason_overrides_and_is_kept(http: TestClient) -> None:
+def test_a_reason_overrides_and_is_kept(http: TestClient, compare: Compare) -> None:
     assert move(http, override="the old one insults people").json()["version"] == 2
     last = http.get(SUPPORT).json()["history"][-1]
     assert (last["override"], last["reports"]) == ("the old one insults people", [])
+    send(http, 3, compare(2, 3))
+    assert move(http, 3, override="no gate is in the way").json()["version"] == 3
+    assert http.get(SUPPORT).json()["history"][-1]["override"] is None
     for reason in ("", "no", "a\nb", "a\x00b", "x" * 501, 7):
         error(move(http, 3, override=reason), 400, "invalid_request")
+
+
+def test_who_saw_the_alias_elsewhere_is_told_that_first(http: TestClient) -> None:
+    error(move(http, 2, expected=3), 409, "alias_moved")
 
 
 def test_a_canary_is_asked_for_too_and_a_rollback_is_not(http: TestClient, compare: Compare) -> None:
@@ -193,18 +227,37 @@ def test_the_first_version_is_compared_with_the_base(
         served("base", None, base.manifest.fingerprint),
         served("first@1", version["digest"], base.manifest.fingerprint),
     ]
-    found = report(models, {"chat": {"base": WORSE, "first@1": BEST}}).evidence().model_dump(mode="json")
-    http.post(f"{first}/versions/1/reports", json=found)
+    found = report(models, {"chat": {"base": WORSE, "first@1": BEST}})
+    http.post(f"{first}/versions/1/reports", json=on_the_last(found))
     assert push(http, folder, ["default"], "first").status_code == 200, "the same push again moves it"
 
 
 def test_a_report_must_be_of_the_version(http: TestClient, compare: Compare) -> None:
     answer = send(http, 3, compare(1, 2))
-    assert "the report is not of support@3" in error(answer, 400, "invalid_request")
-    evidence = compare(1, 2).evidence().model_dump(mode="json")
+    assert "not on support@3" in error(answer, 400, "invalid_request")
+    evidence = on_the_last(compare(1, 2))
     for broken in ({"report": "x"}, {"models": [{}] * 65}, {"extra": 1}, {"suite": ""}):
         error(http.post(f"{SUPPORT}/versions/2/reports", json=evidence | broken), 400, "invalid_request")
+    nan = json.dumps(evidence).replace('"low": -0.03', '"low": NaN')
+    assert "NaN" in nan
+    answer = http.post(
+        f"{SUPPORT}/versions/2/reports", content=nan, headers={"content-type": "application/json"}
+    )
+    error(answer, 400, "invalid_request")
     error(send(http, 9, compare(1, 2)), 404, "model_not_found")
+
+
+def test_reports_of_large_suites_and_no_more_than_a_hundred(
+    http: TestClient, server: TinyServer, compare: Compare
+) -> None:
+    models = compare(1, 2).models
+    tasks = {f"a task, number {number}": {one.name: [1.0, 0.0] for one in models} for number in range(250)}
+    assert send(http, 2, report(models, tasks)).status_code == 201
+    for number in range(reports.MOST + 5):
+        found = compare(1, 2, new=[1.0] * (99 - number % 50) + [0.0] * (1 + number % 50), old=[1.0] * 100)
+        suite = found.suite.model_copy(update={"name": f"suite {number}"})
+        send(http, 2, found.model_copy(update={"suite": suite}))
+    assert len(server.registry.storage.reports.of("support")[2]) == reports.MOST
 
 
 def test_who_may_do_what(http: TestClient, server: TinyServer, compare: Compare) -> None:
@@ -233,6 +286,8 @@ def test_the_commands(
         code, _, problem = serve("promote", "support@2", url=url)
         assert (code, problem.count("\n")) == (2, 1)
         assert "no report" in problem
+        code, _, problem = serve("promote", "support@3", "--report", folder, url=url)
+        assert (code, "evaluate that version" in problem) == (2, True)
         code, out, _ = serve("promote", "support@2", "--report", folder, url=url)
         assert (code, out) == (0, "support:default -> version 2\n")
         shown = serve("show", "support", url=url)[1]
@@ -254,8 +309,6 @@ def test_the_commands(
 def test_an_export_brings_policy_and_reports_along(
     http: TestClient, server: TinyServer, compare: Compare, tmp_path: Path
 ) -> None:
-    from serve.registry import transfer
-
     found = compare(1, 2)
     send(http, 2, found)
     transfer.export(server.registry.storage, tmp_path / "export")
@@ -264,8 +317,17 @@ def test_an_export_brings_policy_and_reports_along(
     policy = other.policies.find("support", "default")
     assert policy is not None
     assert policy.suites[0].tasks == {"chat": 0.1}
-    digest = http.get(SUPPORT).json()["versions"][1]["digest"]
-    assert [one.evidence.report for one in other.reports.of(digest)[digest]] == [found.result_digest]
+    assert [one.evidence.report for one in other.reports.of("support")[2]] == [found.result_digest]
+    other.close()
+
+
+def test_an_import_meets_no_policy(server: TinyServer, http: TestClient, tmp_path: Path) -> None:
+    transfer.export(server.registry.storage, tmp_path / "export")
+    other = Storage(tmp_path / "other")
+    other.policies.keep("other", "default", Policy.model_validate(POLICY))
+    with pytest.raises(UserError, match="holds policies already"):
+        transfer.restore(other, tmp_path / "export")
+    assert not list((tmp_path / "other" / "blobs").rglob("*sha*")), "nothing was taken in"
     other.close()
 
 
@@ -279,9 +341,9 @@ def test_the_same_on_postgresql(
             push(there, tmp_path / f"adapter-{number}", ["default"] if number == 0 else [])
         there.put(f"{ALIAS}/policy", json=POLICY)
         stays(there, move(there))
-        assert send(there, 2, compare(1, 2)).status_code == 201
-        assert move(there).status_code == 200
-        there.post(f"{ALIAS}/rollback")
         assert move(there, override="“nur” für heute, 🦊").status_code == 200
         assert there.get(SUPPORT).json()["history"][-1]["override"] == "“nur” für heute, 🦊"
+        there.post(f"{ALIAS}/rollback")
+        assert send(there, 2, compare(1, 2)).status_code == 201
+        assert move(there).status_code == 200
     server.registry.close()

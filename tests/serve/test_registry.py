@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
 from data import digest
 from data.errors import UserError
@@ -21,7 +22,7 @@ from serve.registry.records import (
 from serve.registry.registry import Registry
 from serve.registry.staging import STALE_SECONDS, Upload
 from tests.serve import tiny
-from tests.serve.tiny import Base
+from tests.serve.tiny import Base, TinyServer
 
 
 @pytest.fixture
@@ -245,3 +246,18 @@ def test_only_old_uploads_are_cleared_at_start(registry: Registry, base: Base, t
         pass
     with pytest.raises(UnknownUpload):
         again.staging.receive(old, "manifest.json")
+
+
+@pytest.mark.parametrize("name", ["served", "pinned", "key"])
+def test_what_clients_ask_for_meets_nothing_that_the_server_remembers(
+    server: TinyServer, base: Base, tmp_path: Path, name: str
+) -> None:
+    with TestClient(server.app, raise_server_exceptions=False, headers=server.headers) as http:
+        body = {"model": name, "messages": [{"role": "user", "content": "hello"}]}
+        assert http.get("/v1/models").status_code == 200
+        assert http.post("/v1/chat/completions", json=body).status_code == 404
+        server.registry.add(name, tiny.check_adapter(tiny.make_adapter(tmp_path / "adapter", base), base))
+        server.registry.set_alias(name, "default", 1)
+        assert http.post("/v1/chat/completions", json=body).status_code == 200
+        assert name in {one["id"] for one in http.get("/v1/models").json()["data"]}
+        assert server.registry.pinned() == []

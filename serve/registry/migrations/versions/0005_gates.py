@@ -19,11 +19,15 @@ def upgrade() -> None:
     )
     op.create_table(
         "reports",
-        sa.Column("digest", sa.String, primary_key=True),
+        sa.Column("adapter", sa.String, primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("report", sa.String, primary_key=True),
+        sa.Column("suite", sa.String, nullable=False),
+        sa.Column("finished", Utc, nullable=False),
         sa.Column("evidence", sa.JSON, nullable=False),
         sa.Column("by", sa.String),
         sa.Column("time", Utc, nullable=False),
+        sa.ForeignKeyConstraint(["adapter", "number"], ["versions.adapter", "versions.number"]),
     )
     # Added in place: a table that is made anew would lose its triggers.
     op.add_column("alias_history", sa.Column("override", sa.String))
