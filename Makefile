@@ -103,12 +103,12 @@ bench-serve: $(DEV) base ## this server beside plain vLLM's: throughput, TTFT, l
 	@$(BIN)/python -m bench.serve $(ARGS)
 
 bench-parity: $(DEV) base ## what the trainer's model and vLLM say at probes, of good adapters and of broken ones
-	@$(BIN)/python -m bench.parity $(ARGS)
+	@$(BIN)/python -m bench.eval --only parity $(ARGS)
 
 bench-bfcl: $(DEV) ## our tool-call scorer beside BFCL's own checker, on its answers and on 50 000 changed ones
-	@$(BIN)/python -m bench.bfcl_agreement $(ARGS)
+	@$(BIN)/python -m bench.eval --only bfcl-agreement $(ARGS)
 
-bench-eval: $(DEV) base ## evaluation: cost, statistics, scorer, parity, BFCL (ARGS="--only runner" for a part)
+bench-eval: $(DEV) base ## evaluation: cost, statistics, scorer, parity, BFCL (ARGS="--only bfcl" for a part)
 	@$(BIN)/python -m bench.eval $(ARGS)
 
 ##@ Check

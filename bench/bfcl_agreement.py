@@ -1,11 +1,10 @@
-"""`python -m bench.bfcl_agreement`: our scorer of calls beside BFCL's own checker, verdict by verdict.
+"""`make bench-bfcl`: our scorer of calls beside BFCL's own checker, verdict by verdict.
 
 Both judge the same answers to every question that has possible answers: right ones that those describe, and
 one of each mutation in `bfcl_mutations`. Each difference must be of a kind that docs/evaluation-suites.md
 explains.
 """
 
-import argparse
 import json
 import random
 import subprocess
@@ -16,11 +15,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from rich.console import Console
-from rich.table import Table
 
 from bench import results
 from bench.bfcl_mutations import Case, answers
-from bench.command import run
 from data.errors import UserError
 from finetune.eval import bfcl_data
 from finetune.eval.bfcl import possible
@@ -31,28 +28,10 @@ OFFICIAL = Path(__file__).with_name("bfcl_official.py")
 console = Console()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.bfcl_agreement", description=__doc__)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--out", type=Path, default=Path("bench/results/bfcl-agreement.json"))
-    options = parser.parse_args()
-    rows = compare(list(cases(options.seed)))
-    goals = judge(rows)
-    table = Table(title="where they differ", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("", "answers", "official says right", "differences"):
-        table.add_column(column)
-    for row in rows:
-        if row["differences"]:
-            table.add_row(*map(str, (row["answers"], row["n"], row["official_right"], row["differences"])))
-    console.print(table)
-    results.show(console, "our scorer beside BFCL's checker", goals)
-    results.write(options.out, "python -m bench.bfcl_agreement", rows, goals)
-
-
 def measured(_: Path) -> tuple[list[dict[str, Any]], list[results.Goal]]:
     """Each kind of answer, for `make bench-eval`."""
     rows = compare(list(cases(SEED)))
-    return [{"what": row["answers"], **row} for row in rows], judge(rows)
+    return rows, judge(rows)
 
 
 def cases(seed: int) -> Iterator[tuple[str, Case]]:
@@ -213,6 +192,3 @@ def _recall(rows: list[dict[str, Any]]) -> results.Goal:
     measured = f"{share:.3%} of {n} ({refused} differ)"
     return results.Goal("of the mutated answers that the checker takes", "over 99%", measured, share > 0.99)
 
-
-if __name__ == "__main__":
-    run(main, console)

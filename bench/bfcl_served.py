@@ -15,7 +15,7 @@ MODELS = ("base", "support")
 
 
 def measured(folder: Path) -> tuple[list[dict[str, Any]], list[Goal]]:
-    """A row for each category; the report stays in `runs/bfcl`, and a run that was stopped goes on."""
+    """A row for each category. The report stays in `runs/bfcl`; a run that was stopped goes on."""
     recipe = recipes.load(RECIPE)
     if not (recipe.folder / "manifest.json").is_file():
         raise UserError(f"there is no adapter in {recipe.folder}; make it with `make quickstart`.")

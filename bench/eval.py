@@ -1,7 +1,8 @@
 """`make bench-eval`: what the evaluation costs, and whether its numbers can be believed.
 
-`bfcl` asks the adapter of `make quickstart`; with `parity` it takes half an hour, the others some minutes.
-Each part is a module with `measured(folder) -> (rows, goals)`; to add one, name it in `PARTS`.
+Each part is a module with `measured(folder) -> (rows, goals)` and has a results file of its own, so that a
+run that was stopped keeps what it measured. `bfcl` asks the adapter of `make quickstart`; with `parity` it
+takes most of an hour, the others some minutes.
 """
 
 import argparse
@@ -12,13 +13,13 @@ from rich.console import Console
 
 from bench import bfcl_agreement, bfcl_served, eval_runner, eval_statistics, parity
 from bench.command import run
-from bench.results import Goal, show, write
+from bench.results import show, write
 
-RESULTS = Path("bench/results/eval.json")
+RESULTS = Path("bench/results")
 PARTS = {
-    "runner": eval_runner.measured,
-    "statistics": eval_statistics.measured,
-    "agreement": bfcl_agreement.measured,
+    "eval-runner": eval_runner.measured,
+    "eval-statistics": eval_statistics.measured,
+    "bfcl-agreement": bfcl_agreement.measured,
     "parity": parity.measured,
     "bfcl": bfcl_served.measured,
 }
@@ -29,21 +30,17 @@ console = Console(highlight=False)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts to measure")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures go")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the folder for the parts' files")
     given = parser.parse_args()
-    rows, goals = [], list[Goal]()
     for name in given.only:
         console.print(f"measuring: {name}")
         with tempfile.TemporaryDirectory(prefix="enxerto-bench-") as folder:
-            found, aims = PARTS[name](Path(folder))
-        rows += [{"part": name, **row} for row in found]
-        goals += aims
-    for row in rows:
-        figures = ", ".join(f"{key} {row[key]}" for key in row if key not in ("part", "what"))
-        console.print(f"{row['part']:<12}{row['what']:<34}{figures}", soft_wrap=True)
-    show(console, "evaluation", goals)
-    only = "" if given.only == list(PARTS) else f" --only {' '.join(given.only)}"
-    write(given.out, f"python -m bench.eval{only}", rows, goals)
+            rows, goals = PARTS[name](Path(folder))
+        for row in rows:
+            figures = (f"{key} {value}" for key, value in row.items() if not isinstance(value, dict))
+            console.print("  ".join(figures), soft_wrap=True)
+        show(console, name, goals)
+        write(given.out / f"{name}.json", f"python -m bench.eval --only {name}", rows, goals)
 
 
 if __name__ == "__main__":

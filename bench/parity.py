@@ -3,18 +3,15 @@
 Each adapter is then broken in ways that no shape shows, and must come out far from its own probes.
 """
 
-import argparse
 import asyncio
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
 
-from bench.command import run
-from bench.results import Goal, show, write
+from bench.results import Goal
 from data.home import base_folder
 from data.manifest import read_base
 from data.probes import FILE, Probes
@@ -25,7 +22,6 @@ from serve.registry.records import Version
 from serve.settings import Settings
 from tests.e2e.faults import FAULTS
 
-RESULTS = Path("bench/results/parity.json")
 STEPS = 120
 BASE = "smollm2-135m-instruct-awq"
 ADAPTERS: dict[str, dict[str, Any]] = {
@@ -38,38 +34,11 @@ GOOD = "as trained"
 console = Console(highlight=False)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--keep", type=Path, help="train into this folder, and take from there what is in it")
-    given = parser.parse_args()
-    with TemporaryDirectory(prefix="enxerto-parity-") as scratch:
-        rows = _rows(given.keep or Path(scratch), Path(scratch), given.steps)
-    write(given.out, "make bench-parity", rows, goals := _goals(rows))
-    show(console, "bench-parity", goals)
-
-
 def measured(folder: Path) -> tuple[list[dict[str, Any]], list[Goal]]:
-    """The same in short, for `make bench-eval`."""
-    rows = _rows(folder / "adapters", folder, STEPS)
-    short = [
-        {
-            "what": f"{row['recipe']}, {row['what']}",
-            "let_in": row["why"] is None,
-            "base_mean_kl": row["base"]["mean_kl"],
-            "mean_kl": row["adapter"]["mean_kl"],
-            "likeliest_the_same": row["adapter"]["top1"],
-        }
-        for row in rows
-    ]
-    return short, _goals(rows)
-
-
-def _rows(folder: Path, scratch: Path, steps: int) -> list[dict[str, Any]]:
-    """Of every adapter, as it was trained into `folder` and with each fault."""
-    adapters = {name: _trained(folder, name, lora, steps) for name, lora in ADAPTERS.items()}
-    return asyncio.run(_measure(adapters, scratch))
+    """A row for each adapter as it was trained, and with each fault; what is made goes to `folder`."""
+    adapters = {name: _trained(folder, name, lora) for name, lora in ADAPTERS.items()}
+    rows = asyncio.run(_measure(adapters, folder))
+    return rows, _goals(rows)
 
 
 def _goals(rows: list[dict[str, Any]]) -> list[Goal]:
@@ -88,10 +57,10 @@ def _goals(rows: list[dict[str, Any]]) -> list[Goal]:
     ]
 
 
-def _trained(folder: Path, name: str, lora: dict[str, Any], steps: int) -> Path:
+def _trained(folder: Path, name: str, lora: dict[str, Any]) -> Path:
     output = folder / name.replace(" ", "-")
     if not (output / FILE).is_file():
-        console.print(f"training {name}: {steps} steps")
+        console.print(f"training {name}: {STEPS} steps")
         train(
             Recipe.model_validate(
                 {
@@ -100,7 +69,7 @@ def _trained(folder: Path, name: str, lora: dict[str, Any], steps: int) -> Path:
                     "data": {"train": ["data/samples/train.jsonl"], "max_length": 1536, "heldout": 0.02},
                     "lora": lora,
                     "train": {
-                        "steps": steps,
+                        "steps": STEPS,
                         "batch": 1,
                         "learning_rate": 5e-4,
                         "lora_plus": 8,
@@ -153,6 +122,3 @@ def _line(row: dict[str, Any]) -> str:
 def _nothing(folder: Path) -> None:
     pass
 
-
-if __name__ == "__main__":
-    run(main, console)

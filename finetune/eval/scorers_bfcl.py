@@ -2,7 +2,7 @@
 
 The rules are those of the leaderboard's `ast_checker` (bfcl-eval 2026.3.23), written anew for JSON values.
 Where that checker trips over itself, this one does not: docs/evaluation-suites.md lists each difference,
-and `python -m bench.bfcl_agreement` counts them.
+and `make bench-bfcl` counts them.
 """
 
 import re

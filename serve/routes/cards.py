@@ -89,6 +89,7 @@ class ParityCard(BaseModel):
 class ReportCard(BaseModel):
     """An evaluation: the digest of what was found, and how the version did beside others on whole tasks."""
 
+    model_config = example(**_REPORT)
     report: str
     suite: str
     suite_digest: str

@@ -12,12 +12,40 @@ from serve.auth import Administering, KeyFirst, Pushing
 from serve.errors import ApiError
 from serve.registry.records import checked_name
 from serve.routes.cards import ReportCard, report_card
-from serve.routes.parameters import Alias, Name, Number, example
+from serve.routes.parameters import DIGEST, Alias, Name, Number, example
 
 router = APIRouter(tags=["adapters"], route_class=KeyFirst)
 
 _RULE: dict[str, Any] = {"name": "quickstart", "digest": None, "most_worse": 0.02, "tasks": {}}
 _POLICY = {"suites": [_RULE]}
+
+
+_ADAPTER = {"name": "support", "version": 4, "digest": DIGEST}
+_MODEL = {
+    "name": "support@4",
+    "model": "support@4",
+    "adapter": _ADAPTER,
+    "base": "base",
+    "fingerprint": DIGEST,
+}
+_SCORE = {"task": "known tools", "measure": "accuracy", "value": 0.7, "low": 0.6, "high": 0.8, "n": 72}
+_EVIDENCE: dict[str, Any] = {
+    "report": DIGEST,
+    "suite": "quickstart",
+    "suite_digest": DIGEST,
+    "models": [_MODEL],
+    "finished": "2026-05-04T09:40:00Z",
+    "metrics": [_SCORE | {"model": "support@4", "unscored": 0}],
+    "differences": [_SCORE | {"model": "support@4", "against": "base"}],
+}
+
+
+class NewPolicy(Policy):
+    model_config = example(**_POLICY)
+
+
+class NewReport(Evidence):
+    model_config = example(**_EVIDENCE)
 
 
 class PolicyCard(BaseModel):
@@ -39,7 +67,7 @@ async def show_policy(adapter: Name, alias: Alias, request: Request, key: Pushin
 
 @router.put("/v1/adapters/{adapter}/aliases/{alias}/policy")
 async def set_policy(
-    adapter: Name, alias: Alias, body: Annotated[Policy, Body()], request: Request, key: Administering
+    adapter: Name, alias: Alias, body: Annotated[NewPolicy, Body()], request: Request, key: Administering
 ) -> PolicyCard:
     """Have an alias ask for reports on these suites, against the version that it means by then."""
     return await _keep(adapter, alias, body, request, key.name)
@@ -53,7 +81,7 @@ async def remove_policy(adapter: Name, alias: Alias, request: Request, key: Admi
 
 @router.post("/v1/adapters/{adapter}/versions/{version}/reports", status_code=201)
 async def add_report(
-    adapter: Name, version: Number, body: Annotated[Evidence, Body()], request: Request, key: Pushing
+    adapter: Name, version: Number, body: Annotated[NewReport, Body()], request: Request, key: Pushing
 ) -> ReportCard:
     """Know an evaluation in which this very version answered."""
     registry = request.app.state.registry
