@@ -191,4 +191,3 @@ def _recall(rows: list[dict[str, Any]]) -> results.Goal:
     share = 1 - refused / n
     measured = f"{share:.3%} of {n} ({refused} differ)"
     return results.Goal("of the mutated answers that the checker takes", "over 99%", measured, share > 0.99)
-

@@ -121,4 +121,3 @@ def _line(row: dict[str, Any]) -> str:
 
 def _nothing(folder: Path) -> None:
     pass
-
