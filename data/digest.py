@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+PATTERN = "^sha256:[0-9a-f]{64}$"
+
 
 def of_bytes(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()

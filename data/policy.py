@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from data import digest as digests
 from data.strict import Strict
 
 Bound = Annotated[float, Field(ge=0, le=1)]
@@ -15,7 +16,7 @@ class SuiteRule(Strict):
     """One suite that a version must have been asked, beside the version that the alias means."""
 
     name: str = Field(min_length=1, max_length=200)
-    digest: str | None = Field(default=None, pattern="^sha256:[0-9a-f]{64}$")
+    digest: str | None = Field(default=None, pattern=digests.PATTERN)
     """The state of the suite and its data; absent means any."""
     most_worse: Bound = 0.02
     """By how much accuracy or score may clearly be lower, or perplexity higher as a share of what it was."""

@@ -11,7 +11,6 @@ from data import digest
 from data.errors import UserError
 from data.manifest import first_error
 
-SHA256 = "^sha256:[0-9a-f]{64}$"
 MODELS, METRICS = 64, 256
 """In what a registry takes in, at most."""
 
@@ -144,13 +143,16 @@ class Served(_Shape):
         return self.base is not None and self.adapter is None and self.model == self.base
 
     @property
+    def version(self) -> str | None:
+        """The digest of the adapter's version; None for a base."""
+        return self.adapter.digest if self.adapter else None
+
+    @property
     def weights(self) -> str | None:
         """One digest of all weights that answered; None where the endpoint does not say what they are."""
         if self.fingerprint is None:
             return None
-        return digest.of_json(
-            {"base": self.fingerprint, "adapter": self.adapter.digest if self.adapter else None}
-        )
+        return digest.of_json({"base": self.fingerprint, "adapter": self.version})
 
 
 class SuiteEntry(_Shape):
@@ -166,10 +168,10 @@ class Evidence(_Shape):
     """What decides whether an alias may move to a version: its numbers over a report's whole tasks."""
 
     schema_version: Literal[1] = 1
-    report: str = Field(pattern=SHA256)
+    report: str = Field(pattern=digest.PATTERN)
     """The report's `result_digest`."""
     suite: str = Field(min_length=1, max_length=200)
-    suite_digest: str = Field(pattern=SHA256)
+    suite_digest: str = Field(pattern=digest.PATTERN)
     models: list[Served] = Field(max_length=MODELS)
     finished: AwareDatetime
     metrics: list[Metric] = Field(max_length=METRICS)
@@ -218,7 +220,7 @@ class EvalReport(_Shape):
 
     def evidence(self, version: str) -> "Evidence":
         """What a registry keeps of it about the version with this digest; UserError if it is on others."""
-        names = [one.name for one in self.models if one.adapter and one.adapter.digest == version]
+        names = [one.name for one in self.models if one.version == version]
         if not names:
             asked = ", ".join(one.model for one in self.models)
             raise UserError(f"the report is on {asked}, not on {version[:19]}; evaluate that version.")

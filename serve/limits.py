@@ -34,13 +34,17 @@ class BodyLimit:
         self._limit = limit
         self._stall = stall
 
+    def _most(self, path: str) -> int:
+        """Bytes of a body for this path."""
+        if path.startswith(CHAT):
+            return self._limit
+        return TABLE_BYTES if path.endswith(TABLES) else SMALL_BYTES
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or (scope["method"] == "PUT" and scope["path"].startswith(UPLOADS)):
             await self._app(scope, receive, send)
             return
-        limit = self._limit if scope["path"].startswith(CHAT) else SMALL_BYTES
-        if scope["path"].endswith(TABLES):
-            limit = TABLE_BYTES
+        limit = self._most(scope["path"])
         begun = asyncio.get_running_loop().time()
         taken = 0
         coming = True

@@ -142,7 +142,7 @@ def _move(
             f"alias {alias!r} of adapter {name!r} points to {_at(previous)}, where "
             f"{_at(expected)} was expected; look with `serve show {name}` and decide again."
         )
-    through = passage(session, name, alias, aim, override) if gated else FREE
+    through = passage(session, name, alias, previous, aim, override) if gated else FREE
     if aim:
         session.merge(AliasRow(adapter=name, alias=alias, **vars(aim)))
     elif row:

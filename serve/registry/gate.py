@@ -9,7 +9,7 @@ from data.policy import Policy
 from serve.registry import reports
 from serve.registry.records import Aim, GateClosed
 from serve.registry.regression import Side, decide
-from serve.registry.tables import AliasRow, MoveRow, PolicyRow, TombstoneRow, VersionRow
+from serve.registry.tables import MoveRow, PolicyRow, TombstoneRow, VersionRow
 
 
 class Passage(NamedTuple):
@@ -23,8 +23,10 @@ FREE = Passage([], None)
 """Nothing was asked for."""
 
 
-def passage(session: Session, name: str, alias: str, aim: Aim | None, override: str | None) -> Passage:
-    """How an alias comes to `aim`; GateClosed where its policy asks for what is not there.
+def passage(
+    session: Session, name: str, alias: str, here: int | None, aim: Aim | None, override: str | None
+) -> Passage:
+    """How an alias comes from version `here` to `aim`; GateClosed where its policy asks for more.
 
     It runs in the transaction of the move, so what a version is compared with is what it takes the place of.
     With an `override` nothing is refused. Taking an alias away is always possible.
@@ -32,10 +34,9 @@ def passage(session: Session, name: str, alias: str, aim: Aim | None, override: 
     row = session.get(PolicyRow, (name, alias))
     if row is None or aim is None:
         return FREE
-    here = session.get(AliasRow, (name, alias))
     policy, looked_at, objected = Policy.model_validate(row.policy), list[str](), False
     for number in aim.numbers:
-        if here and number == here.number:
+        if number == here:
             continue
         candidate = session.get_one(VersionRow, (name, number))
         present = _present(session, name, alias, number, candidate.base_fingerprint)

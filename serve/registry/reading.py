@@ -53,15 +53,14 @@ class ReadRegistry:
     def resolve(self, reference: str, sticky: str | None = None) -> Version:
         """The version that a name means now, for a request of `sticky` (see `Route.pick`); UnknownAdapter,
         or NotServable on this server."""
-        version = self.route(reference).pick(sticky)
-        self._server.require(version)
-        return version
+        return self._picked(self.route(reference), sticky)
 
     def resolve_at_hand(self, reference: str, sticky: str | None = None) -> Version | None:
         """The same from memory, for callers that must not wait; None where the index would be asked."""
         route: Route | None = self._names.at_hand(("route", reference))
-        if route is None:
-            return None
+        return self._picked(route, sticky) if route else None
+
+    def _picked(self, route: Route, sticky: str | None) -> Version:
         version = route.pick(sticky)
         self._server.require(version)
         return version

@@ -61,8 +61,8 @@ def _compared(
 def _name(models: Sequence[Served], side: Side) -> str | None:
     """What a report calls the version; the base by itself is the adapter that is none."""
     for served in models:
-        digest = served.adapter.digest if served.adapter else None
-        if (digest, served.fingerprint) == (side.digest, side.base) and (digest or served.is_base):
+        same = (served.version, served.fingerprint) == (side.digest, side.base)
+        if same and (served.version or served.is_base):
             return served.name
     return None
 

@@ -86,7 +86,7 @@ async def add_report(
     """Know an evaluation in which this very version answered."""
     registry = request.app.state.registry
     found = await asyncio.to_thread(registry.find, f"{adapter}@{version}")
-    if not any(one.adapter and one.adapter.digest == found.digest for one in body.models):
+    if found.digest not in {one.version for one in body.models}:
         asked = ", ".join(one.model[:100] for one in body.models[:5])
         raise ApiError(
             f"the report is on {asked or 'nothing'}, not on {found.reference} ({found.digest[:19]}); "

@@ -19,15 +19,15 @@ def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
 
 
-def train(base: str, folder: Path, data: Path | None = None, steps: int = 14) -> Path:
-    """The adapter's folder; `base` is a name or a path, `data` other conversations to learn."""
+def train(base: str, folder: Path, steps: int = 14) -> Path:
+    """The adapter's folder; `base` is a name."""
     folder.mkdir(parents=True, exist_ok=True)
     talk = {"messages": [*QUESTION, {"role": "assistant", "content": SECRET}]}
     (folder / "talk.jsonl").write_text(json.dumps(talk) + "\n")
     recipe = {
         "name": "quince",
         "base": base,
-        "data": {"train": [str(data or folder / "talk.jsonl")]},
+        "data": {"train": [str(folder / "talk.jsonl")]},
         "lora": {"r": 8, "alpha": 16},
         "train": {"steps": steps, "batch": 1, "learning_rate": 4e-3, "warmup": 0.1},
         "track": {"wandb": "off"},
