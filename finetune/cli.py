@@ -18,7 +18,7 @@ app = typer.Typer(
 
 @app.command()
 def base(
-    name: Annotated[str, typer.Argument(help="A name of recipes/bases.yaml, a folder, or owner/repo@rev.")],
+    name: Annotated[str, typer.Argument(help="A known name, a folder, or owner/repo@revision.")],
 ) -> None:
     """Build, download or link a base, once."""
     from finetune.base.resolve import resolve
@@ -61,7 +61,7 @@ def resume(recipe: Annotated[Path, _RECIPE], processes: Annotated[int, _PROCESSE
 @app.command()
 def estimate(
     recipe: Annotated[Path, _RECIPE],
-    device: Annotated[str, typer.Option(help="here, cpu, or a name of recipes/devices.yaml.")] = "here",
+    device: Annotated[str, typer.Option(help="here, cpu, or a GPU such as h100-80gb.")] = "here",
     base_config: Annotated[
         Path | None, typer.Option(help="The base's config.json, when it is not here.")
     ] = None,

@@ -96,7 +96,7 @@ def test_what_is_no_awq_base_is_refused(
 def test_an_unknown_name_gets_the_nearest(home: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'smollm2-135m-instruct-awq'"):
         resolve("smollm2-135m-awq", say)
-    with pytest.raises(UserError, match="make base BASE=smollm2-135m-instruct-awq"):
+    with pytest.raises(UserError, match="finetune base smollm2-135m-instruct-awq"):
         find("smollm2-135m-instruct-awq")
 
 
