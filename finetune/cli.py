@@ -42,7 +42,7 @@ def train(
     from finetune.train import train as run
 
     wanted = recipes.load(recipe)
-    if not launched(recipe, processes, restart):
+    if not launched("train", recipe, processes, restart):
         run(wanted, restart=restart)
 
 
@@ -51,10 +51,12 @@ def resume(recipe: Annotated[Path, _RECIPE], processes: Annotated[int, _PROCESSE
     """Go on with an unfinished run of a recipe; the same as `train`, but there must be one."""
     from finetune import recipe as recipes
     from finetune.launch import launched
+    from finetune.train import must_be_unfinished
     from finetune.train import train as run
 
     wanted = recipes.load(recipe)
-    if not launched(recipe, processes):
+    must_be_unfinished(wanted)  # said once, before several processes start
+    if not launched("resume", recipe, processes):
         run(wanted, resume=True)
 
 
