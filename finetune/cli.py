@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -122,14 +122,26 @@ def validate(
 @app.command("export")
 def export(
     adapter: Annotated[Path, typer.Argument(help="The folder that `finetune train` wrote.")],
-    to: Annotated[Literal["merged", "gguf-lora"], typer.Option(help="A float16 model, or llama.cpp's LoRA.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="A float16 model (merged), llama.cpp's LoRA (gguf-lora), or a repository folder (hub).",
+            metavar="merged|gguf-lora|hub",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The folder or the .gguf file to write.")],
     base: Annotated[str | None, typer.Option(help="The base; by default the one it was trained on.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="For hub: the report of `finetune eval` whose figures the card shows.")
+    ] = None,
+    push: Annotated[
+        str | None, typer.Option(help="For hub: upload to this repository too.", metavar="OWNER/NAME")
+    ] = None,
 ) -> None:
-    """Write an adapter for use elsewhere: merged into a float16 model, or as GGUF."""
+    """Write an adapter for use elsewhere: merged into a float16 model, as GGUF, or for a model hub."""
     from finetune.leave.command import leave as run
 
-    run(adapter, to, out, base)
+    run(adapter, to, out, base, report, push)
 
 
 @app.command("eval")

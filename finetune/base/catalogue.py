@@ -51,6 +51,10 @@ class Shape(Strict):
 
 class Entry(Strict):
     renderer: Literal["template", "mistral"]
+    model: str | None = None
+    """The hub's repository of the model that was quantized, for the cards of adapters."""
+    license: str | None = None
+    """As a hub writes it, such as `apache-2.0`; where none is given, the base's own card may say it."""
     shape: Shape | None = None
     """What `finetune estimate` answers from before the base is here."""
     build: Build | None = None

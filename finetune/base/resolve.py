@@ -132,7 +132,7 @@ def _download(hub: catalogue.Hub, say: Say) -> tuple[Path, dict[str, Any]]:
             snapshot_download(
                 hub.repo,
                 revision=hub.revision,
-                allow_patterns=["*.json", "*.safetensors", "*.jinja", "tokenizer*"],
+                allow_patterns=["*.json", "*.safetensors", "*.jinja", "tokenizer*", "README.md", "LICENSE*"],
             )
         )
         if hub.tekken_repo and not (folder / "tekken.json").is_file():
