@@ -41,6 +41,7 @@ def describe(folder: Path, name: str, source: dict[str, Any], quality: dict[str,
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise UserError(f"{folder} holds no .safetensors weights; download the base completely.")
+    _complete(folder, {path.name for path in weights})
     tokenizer = mistral_file(folder) or folder / "tokenizer.json"
     if not tokenizer.is_file():
         raise UserError(f"{folder} has neither tekken.json nor tokenizer.json; add the model's tokenizer.")
@@ -58,3 +59,19 @@ def describe(folder: Path, name: str, source: dict[str, Any], quality: dict[str,
         fingerprint=BaseManifest.fingerprint_of(identity),
         quality=quality,
     )
+
+
+def _complete(folder: Path, here: set[str]) -> None:
+    """UserError where the weights' index names files that are not `here`, as after a broken download."""
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return
+    try:
+        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{index} is damaged; download the base again.") from None
+    if missing := sorted(named - here):
+        raise UserError(
+            f"{folder} lacks {len(missing)} of the {len(named)} files of weights that its index names, first"
+            f" {missing[0]}; download the base completely."
+        )

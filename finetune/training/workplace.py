@@ -135,6 +135,7 @@ def workplace(recipe: Recipe, restart: bool = False) -> Iterator[Workplace]:
     if output.exists():
         raise UserError(f"{output} exists already; remove it, or give the recipe another `name` or `output`.")
     folder = unfinished(output)
+    above = [parent for parent in folder.parents if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder, os.O_RDONLY)
     try:
@@ -153,6 +154,9 @@ def workplace(recipe: Recipe, restart: bool = False) -> Iterator[Workplace]:
         except (UserError, SystemExit):
             if not place.has_work:
                 shutil.rmtree(folder)
+                with suppress(OSError):  # somebody else uses it now
+                    for parent in above:
+                        parent.rmdir()
             raise
     finally:
         os.close(lock)

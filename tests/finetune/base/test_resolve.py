@@ -93,6 +93,38 @@ def test_what_is_no_awq_base_is_refused(
     assert list((home / "bases").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        (
+            {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}},
+            "lacks 1 of the 2 files of weights",
+        ),
+        ({"weight_map": ["a"]}, "index.json is damaged"),
+        ({}, "index.json is damaged"),
+        ({"weight_map": {"a": "model-1.safetensors"}}, None),
+    ],
+)
+def test_a_download_that_broke_off_is_no_base(
+    base: Path, home: Path, tmp_path: Path, index: dict[str, object], said: str | None
+) -> None:
+    """The index names two files of weights, and one is there."""
+    model = tmp_path / "half"
+    model.mkdir()
+    for path in base.iterdir():
+        if path.name != "base.json":
+            name = "model-1.safetensors" if path.suffix == ".safetensors" else path.name
+            (model / name).symlink_to(path)
+    (model / "model.safetensors.index.json").write_text(json.dumps(index))
+    if said is None:
+        assert read_base(resolve(str(model), say)).identity.weights.keys() == {"model-1.safetensors"}
+        return
+    with pytest.raises(UserError) as caught:
+        resolve(str(model), say)
+    assert said in str(caught.value)
+    assert list((home / "bases").iterdir()) == []
+
+
 def test_an_unknown_name_gets_the_nearest(home: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'smollm2-135m-instruct-awq'"):
         resolve("smollm2-135m-awq", say)

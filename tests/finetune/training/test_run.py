@@ -103,6 +103,18 @@ def test_an_output_that_exists_is_not_touched(bench: Bench) -> None:
     assert not (bench.folder / "run.unfinished").exists()
 
 
+def test_a_run_that_fails_at_its_start_leaves_nothing(bench: Bench) -> None:
+    nested = bench.folder / "runs" / "new"
+    data = {"train": [str(bench.chats)], "max_length": 16}  # every row is longer
+    result = bench.finetune("train", bench.recipe(data=data, output=str(nested / "adapter")))
+    assert result.returncode == 2
+    assert [path.name for path in bench.folder.iterdir()] == ["run.yaml"]
+    nested.parent.mkdir()  # what was there before stays
+    assert bench.finetune("train", bench.recipe(data=data, output=str(nested / "adapter"))).returncode == 2
+    assert [path.name for path in bench.folder.iterdir() if path.is_dir()] == ["runs"]
+    assert list(nested.parent.iterdir()) == []
+
+
 def begun(bench: Bench) -> Path:
     """An unfinished run with a checkpoint, as after a kill."""
     recipe = bench.recipe(train=TRAIN)
