@@ -64,7 +64,7 @@ def describe(folder: Path, name: str, source: dict[str, Any], quality: dict[str,
 def _complete(folder: Path, here: set[str]) -> None:
     """UserError where the weights' index names files that are not `here`, as after a broken download."""
     index = folder / "model.safetensors.index.json"
-    if not index.is_file():
+    if not index.is_file() or "model.safetensors" in here:  # transformers too takes the one file then
         return
     try:
         named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())

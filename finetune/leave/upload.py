@@ -9,7 +9,7 @@ def check(repo: str) -> None:
     """UserError where nothing could be uploaded to `repo`, before anything is written."""
     from huggingface_hub import constants, get_token
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # lazily there
 
     try:
         validate_repo_id(repo)

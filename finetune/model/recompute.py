@@ -39,16 +39,16 @@ class CudaMemory:
     """The current GPU's, as torch's allocator tells it."""
 
     def held(self) -> int:
-        return torch.cuda.memory_allocated()
+        return int(torch.cuda.memory_allocated())
 
     def peak(self) -> int:
-        return torch.cuda.max_memory_allocated()
+        return int(torch.cuda.max_memory_allocated())
 
     def watch(self) -> None:
         torch.cuda.reset_peak_memory_stats()
 
     def whole(self) -> int:
-        return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved()
+        return int(torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved())
 
 
 class KeepWhatFits(TrainerCallback):

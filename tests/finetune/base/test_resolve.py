@@ -103,6 +103,7 @@ def test_what_is_no_awq_base_is_refused(
         ({"weight_map": ["a"]}, "index.json is damaged"),
         ({}, "index.json is damaged"),
         ({"weight_map": {"a": "model-1.safetensors"}}, None),
+        ({"weight_map": {"a": "model-1.safetensors", "b": "model.safetensors"}}, "lacks 1 of the 2"),
     ],
 )
 def test_a_download_that_broke_off_is_no_base(
