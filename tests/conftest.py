@@ -54,6 +54,11 @@ def no_others_garbage() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """What is still frozen at the end of the process would be told as leaked by libraries of C++."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def base() -> Path:
     """The folder of the embedded base, which `make test` builds before the tests."""

@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-HEAVY = ("datasets", "peft", "transformers", "trl", "finetune.cli", "finetune.train", "finetune.training.trainer")
+HEAVY = (
+    "datasets",
+    "peft",
+    "transformers",
+    "trl",
+    "gguf",
+    "setuptools",
+    "torch.utils.cpp_extension",
+    "mistral_common.tokens.tokenizers.mistral",
+    "finetune.train",
+    "finetune.training.trainer",
+)
+"""Not gptqmodel, but what it imports: it starts threads itself, which a fork would lose."""
 
 Command = list[str]
 
@@ -56,8 +69,8 @@ class Forge:
         self._made += 1
         output = self._outputs / str(self._made)
         output.mkdir()
-        told = {"command": command, "env": dict(env or os.environ), "cwd": os.getcwd(), "output": str(output)}
-        return Child(self, command, output, self.ask(told))
+        told = {"command": command, "env": dict(env or os.environ), "cwd": str(Path.cwd())}
+        return Child(self, command, output, self.ask(told | {"output": str(output)}))
 
     def run(
         self, module: str, *arguments: str | Path, env: Mapping[str, str] | None = None
@@ -131,6 +144,8 @@ def _become(told: dict[str, Any]) -> None:
         opened = os.open(name, flags | os.O_APPEND * (number > 0), 0o600)
         os.dup2(opened, number)
         os.close(opened)
+    # A person's terminal gives that; a shell's background job inherits an ignored one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     module, *arguments = told["command"]
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,9 +40,6 @@ class Bench:
 
     def environment(self) -> dict[str, str]:
         return os.environ | {"ENXERTO_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
-
-    def command(self, *arguments: str | Path) -> list[str]:
-        return [sys.executable, "-m", "finetune", *map(str, arguments)]
 
     def start(self, *arguments: str | Path) -> Child:
         return self.forge.start("finetune", *arguments, env=self.environment())
