@@ -55,13 +55,13 @@ $(UV):
 
 $(STAMP): requirements/$(DEVICE).txt pyproject.toml | $(UV)
 	@echo "installing requirements/$(DEVICE).txt (some minutes on a slow network)"
-	@sh requirements/install.sh $(BIN)/python requirements/$(DEVICE).txt $(DEVICE)
+	@sh finetune/resources/install.sh $(BIN)/python requirements/$(DEVICE).txt $(DEVICE)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
 $(DEV): requirements/dev.txt $(STAMP)
 	@echo "installing requirements/dev.txt"
-	@sh requirements/install.sh $(BIN)/python requirements/dev.txt $(DEVICE)
+	@sh finetune/resources/install.sh $(BIN)/python requirements/dev.txt $(DEVICE)
 	@touch $@
 
 # The report's page is tested in a real browser.

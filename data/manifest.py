@@ -145,7 +145,7 @@ def read_base(folder: Path) -> BaseManifest:
     """`base.json` of a resolved base folder; UserError when it is not one."""
     path = folder / "base.json"
     if not path.is_file():
-        raise UserError(f"{folder} holds no base.json; make one with `make base BASE={folder}`.")
+        raise UserError(f"{folder} holds no base.json; make one with `finetune base {folder}`.")
     try:
         return BaseManifest.model_validate_json(path.read_bytes())
     except ValidationError as error:

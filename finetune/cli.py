@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -18,7 +18,7 @@ app = typer.Typer(
 
 @app.command()
 def base(
-    name: Annotated[str, typer.Argument(help="A name of recipes/bases.yaml, a folder, or owner/repo@rev.")],
+    name: Annotated[str, typer.Argument(help="A known name, a folder, or owner/repo@revision.")],
 ) -> None:
     """Build, download or link a base, once."""
     from finetune.base.resolve import resolve
@@ -42,7 +42,7 @@ def train(
     from finetune.train import train as run
 
     wanted = recipes.load(recipe)
-    if not launched(recipe, processes, restart):
+    if not launched("train", recipe, processes, restart):
         run(wanted, restart=restart)
 
 
@@ -51,17 +51,19 @@ def resume(recipe: Annotated[Path, _RECIPE], processes: Annotated[int, _PROCESSE
     """Go on with an unfinished run of a recipe; the same as `train`, but there must be one."""
     from finetune import recipe as recipes
     from finetune.launch import launched
+    from finetune.train import must_be_unfinished
     from finetune.train import train as run
 
     wanted = recipes.load(recipe)
-    if not launched(recipe, processes):
+    must_be_unfinished(wanted)  # said once, before several processes start
+    if not launched("resume", recipe, processes):
         run(wanted, resume=True)
 
 
 @app.command()
 def estimate(
     recipe: Annotated[Path, _RECIPE],
-    device: Annotated[str, typer.Option(help="here, cpu, or a name of recipes/devices.yaml.")] = "here",
+    device: Annotated[str, typer.Option(help="here, cpu, or a GPU such as h100-80gb.")] = "here",
     base_config: Annotated[
         Path | None, typer.Option(help="The base's config.json, when it is not here.")
     ] = None,
@@ -120,14 +122,26 @@ def validate(
 @app.command("export")
 def export(
     adapter: Annotated[Path, typer.Argument(help="The folder that `finetune train` wrote.")],
-    to: Annotated[Literal["merged", "gguf-lora"], typer.Option(help="A float16 model, or llama.cpp's LoRA.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="A float16 model (merged), llama.cpp's LoRA (gguf-lora), or a repository folder (hub).",
+            metavar="merged|gguf-lora|hub",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The folder or the .gguf file to write.")],
     base: Annotated[str | None, typer.Option(help="The base; by default the one it was trained on.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="For hub: the report of `finetune eval` whose figures the card shows.")
+    ] = None,
+    push: Annotated[
+        str | None, typer.Option(help="For hub: upload to this repository too.", metavar="OWNER/NAME")
+    ] = None,
 ) -> None:
-    """Write an adapter for use elsewhere: merged into a float16 model, or as GGUF."""
+    """Write an adapter for use elsewhere: merged into a float16 model, as GGUF, or for a model hub."""
     from finetune.leave.command import leave as run
 
-    run(adapter, to, out, base)
+    run(adapter, to, out, base, report, push)
 
 
 @app.command("eval")

@@ -1,6 +1,7 @@
 """The adapter folder: weights, config, manifest and model card."""
 
 import platform
+import shlex
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,9 +25,14 @@ def export(
 ) -> AdapterManifest:
     """Write the adapter into `folder`, which the caller renames when it is whole."""
     folder.mkdir()
+    config = model.peft_config["default"]
     # PEFT records where the base lay on this machine; its name is what another machine can use.
-    model.peft_config["default"].base_model_name_or_path = base.name
-    model.save_pretrained(folder, safe_serialization=True)
+    config.base_model_name_or_path = base.name
+    # How the matrices began says nothing of what they are now: every start on offer leaves the base as it
+    # is, so this is plain LoRA, and whoever reads it needs to know no other.
+    config.init_lora_weights = True
+    # "auto" would look for the base's config.json on the hub, to see whether its vocabulary grew.
+    model.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
     plain = recipe.model_dump(mode="json")
     files = {
         name: FileEntry(sha256=digest.of_file(folder / name), size=(folder / name).stat().st_size)
@@ -45,14 +51,14 @@ def export(
         files=files,
     )
     (folder / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(card(manifest), encoding="utf-8")
+    (folder / "README.md").write_text(card(manifest, recipe.folder), encoding="utf-8")
     for path in folder.iterdir():
         path.chmod(0o644)  # safetensors writes for the owner only
     return manifest
 
 
-def card(manifest: AdapterManifest) -> str:
-    """The model card, from the manifest alone."""
+def card(manifest: AdapterManifest, place: Path) -> str:
+    """The model card, from the manifest; `place` is the folder that the adapter goes to."""
     lora, data, run = manifest.recipe["lora"], manifest.dataset, manifest.training
     return f"""---
 base_model: {manifest.base.name}
@@ -76,7 +82,7 @@ It is right on that base only, with the renderer it was trained with.
 | run | {run["steps"]} steps, {run["seconds"]} s, mean loss {run["mean_loss"]:.4f} |
 | made | {manifest.created} with enxerto {manifest.code["enxerto"]} |
 
-    serve push {manifest.name} --name {manifest.name} --alias default
+    serve push {shlex.quote(str(place))} --name {manifest.name} --alias default
 """
 
 

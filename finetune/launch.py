@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 
-def launched(recipe: Path, processes: int, restart: bool = False) -> bool:
-    """Run the training of `recipe` in `processes` processes; False where this process is to do it itself.
+def launched(verb: Literal["train", "resume"], recipe: Path, processes: int, restart: bool = False) -> bool:
+    """Run `finetune VERB RECIPE` in `processes` processes; False where this process is to do it itself.
 
     SystemExit with the launcher's code when one of them failed.
     """
@@ -17,7 +18,7 @@ def launched(recipe: Path, processes: int, restart: bool = False) -> bool:
     command += ["--num_processes", str(processes), "--main_process_port", "0", "--mixed_precision", "no"]
     command += ["--dynamo_backend", "no"]
     command += ["--num_cpu_threads_per_process", str(max(1, (os.cpu_count() or 1) // processes))]
-    command += ["-m", "finetune", "train", str(recipe), *(["--restart"] if restart else [])]
+    command += ["-m", "finetune", verb, str(recipe), *(["--restart"] if restart else [])]
     code = subprocess.run(command, check=False).returncode
     if code:
         raise SystemExit(code)

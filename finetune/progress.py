@@ -28,7 +28,7 @@ def steps(title: str, total: int, console: Console) -> Iterator[Step]:
                 done += 1
                 bar.update(task, completed=done)
                 if not console.is_terminal:
-                    console.print(f"{time.monotonic() - started:4.0f} s  {text}", highlight=False)
+                    console.print(f"{time.monotonic() - started:4.0f} s  {title}: {text}", highlight=False)
             bar.update(task, description=f"{title}: {text}")
 
         yield step

@@ -25,10 +25,8 @@ def train(recipe: Recipe, *, restart: bool = False, resume: bool = False) -> Pat
     there to be one. UserError for everything that a person can put right, SystemExit after a signal.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL would tell the hub of each run
-    if resume and not unfinished(recipe.folder).is_dir():
-        raise UserError(
-            f"there is no unfinished run at {unfinished(recipe.folder)}; begin one with `finetune train`."
-        )
+    if resume:
+        must_be_unfinished(recipe)
     folder = find(recipe.base.name)
     base = read_base(folder)
     with workplace(recipe, restart) as place:
@@ -37,6 +35,14 @@ def train(recipe: Recipe, *, restart: bool = False, resume: bool = False) -> Pat
             console.quiet = not processes.first()
             _run(recipe, base, folder, place, console)
     return recipe.folder
+
+
+def must_be_unfinished(recipe: Recipe) -> None:
+    """UserError where there is no run of `recipe` to go on with."""
+    if not unfinished(recipe.folder).is_dir():
+        raise UserError(
+            f"there is no unfinished run at {unfinished(recipe.folder)}; begin one with `finetune train`."
+        )
 
 
 def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, console: Console) -> None:

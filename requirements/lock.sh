@@ -17,7 +17,7 @@ compile() {
 }
 compile requirements/cpu.txt pyproject.toml --extra train --extra serve --extra cpu
 compile requirements/gpu.txt pyproject.toml --extra train --extra serve --extra gpu --python-platform x86_64-manylinux_2_28
-compile requirements/quantize.txt requirements/quantize.in
+compile finetune/resources/quantize.txt requirements/quantize.in
 # Only what cpu.txt lacks: a GPU machine adds the same tools to its own set.
 compile requirements/dev.txt pyproject.toml --group dev --constraints requirements/cpu.txt
 grep -vxFf requirements/cpu.txt requirements/dev.txt >requirements/dev.txt.new

@@ -17,8 +17,9 @@ import uvicorn
 import uvloop
 from rich.console import Console
 
+from data.bases import find_base
 from data.errors import UserError
-from data.home import base_folder, home, key_file, registry_folder
+from data.home import home, key_file, registry_folder
 from data.limits import LORA_RANKS
 from data.manifest import read_base
 from serve.settings import Settings, ToolStrictLevel
@@ -48,11 +49,9 @@ def up(
     """Serve `base` (a built base's name, or a folder with a base.json) until Ctrl-C or SIGTERM."""
     if max_lora_rank not in LORA_RANKS:
         raise UserError(f"--max-lora-rank {max_lora_rank} is not possible; choose one of {LORA_RANKS}.")
-    folder = base_folder(base) if (base_folder(base) / "base.json").is_file() else Path(base)
-    if not folder.is_dir():
-        raise UserError(
-            f"there is no base {base!r}; make it with `make base BASE={base}`, or give its folder."
-        )
+    folder = find_base(base)
+    if folder is None:
+        raise UserError(f"there is no base {base!r} here; get it with `finetune base {base}`.")
     settings = Settings(
         base=read_base(folder),
         folder=folder.resolve(),

@@ -145,6 +145,7 @@ def _measure(
         }
     )
     choice = choose(folder, weights)
+    torch.manual_seed(told.train.seed)  # the matrices A of every way are the same, and so are its losses
     model = add_lora(load_base(folder, choice), told.lora)
     table = Dataset.from_list([{"input_ids": row, "labels": row, "where": ""} for row in ids])
     entry = DatasetEntry(digest="", sources=[], conversations=0, targets=0, tokens=0, learnt_tokens=0)

@@ -14,6 +14,7 @@ from finetune.recipe import Lora
 def measure(folder: Path, rows: list[list[int]], lora: Lora, warm: int) -> dict[str, Any]:
     """Tokens per second, peak memory and losses of a step for each row."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(0)
     model = _model(folder, lora).to(device)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=1e-4, weight_decay=0.0, fused=True)

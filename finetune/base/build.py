@@ -23,8 +23,11 @@ from finetune.progress import Step, steps
 from finetune.quiet import quiet
 from finetune.render import Sample
 from finetune.render_template import TemplateRenderer
+from finetune.resources import resource
 
 CALIBRATION_ROWS, CALIBRATION_TOKENS = 8, 256
+UV = "uv==0.13.9"
+"""The Makefile's."""
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -41,7 +44,7 @@ def build(name: str, spec: Build, stage: Path, say: Say) -> None:
         step("dequantising the GGUF file to float32")
         model = _dense(gguf, dense, spec)
         renderer = TemplateRenderer.from_folder(dense)
-        heldout = [row for chat in read(spec.heldout) for row in renderer.samples(chat)]
+        heldout = [row for chat in read(resource(spec.heldout, "data")) for row in renderer.samples(chat)]
         step("perplexity of the dense model on held-out chat")
         before = _perplexity(model, heldout)
         del model
@@ -60,13 +63,15 @@ def build(name: str, spec: Build, stage: Path, say: Say) -> None:
 
 def quantize_python() -> Path:
     """The interpreter of AutoAWQ's own environment, made on first use and keyed by its lock file."""
-    lock = Path("requirements/quantize.txt")
+    lock = resource("quantize.txt")
     folder = home() / "environments" / f"quantize-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     python = folder / "bin" / "python"
     if not (folder / "complete").is_file():
         shutil.rmtree(folder, ignore_errors=True)
         _run([sys.executable, "-m", "venv", "--without-pip", str(folder)], "AutoAWQ's environment")
-        _run(["sh", "requirements/install.sh", str(python), str(lock), "cpu"], "AutoAWQ's environment")
+        if shutil.which("uv", path=_path()) is None:  # outside the checkout, whose Makefile brings it
+            _run([sys.executable, "-m", "pip", "--python", str(python), "install", UV], "uv for AutoAWQ")
+        _run(["sh", str(resource("install.sh")), str(python), str(lock), "cpu"], "AutoAWQ's environment")
         (folder / "complete").touch()
     return python
 
@@ -106,7 +111,7 @@ def _dense(gguf: Path, dense: Path, spec: Build) -> Any:
     AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(dense)
     _amend(dense / "config.json", rope_theta=spec.rope_theta)
     _amend(dense / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast", chat_template=None)
-    shutil.copy(spec.template, dense / "chat_template.jinja")
+    shutil.copy(resource(spec.template), dense / "chat_template.jinja")
     return model.eval()
 
 
@@ -121,9 +126,8 @@ def _quantise(
     python: Path, dense: Path, out: Path, renderer: TemplateRenderer, spec: Build, step: Step
 ) -> None:
     """Run AutoAWQ on rows of the project's own chat samples, cut to `CALIBRATION_TOKENS`."""
-    conversations = [
-        chat for chat, _ in zip(read(spec.calibration), range(CALIBRATION_ROWS * 8), strict=False)
-    ]
+    chats = read(resource(spec.calibration, "data"))
+    conversations = [chat for chat, _ in zip(chats, range(CALIBRATION_ROWS * 8), strict=False)]
     rows = [
         row.input_ids[:CALIBRATION_TOKENS] for chat in conversations[::8] for row in renderer.samples(chat)
     ]
@@ -182,10 +186,15 @@ def _log() -> Path:
     return log
 
 
+def _path() -> str:
+    """`$PATH`, with the programs of this environment in front, whether it is activated or not."""
+    return os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+
+
 def _run(command: list[str], what: str, watch: Callable[[str], None] | None = None) -> None:
     """Run a program with its output in the log; UserError with its last line when it fails."""
     log = _log()
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": ""}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": "", "PATH": _path()}
     with log.open("a", encoding="utf-8") as out:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment

@@ -1,13 +1,11 @@
-"""`recipes/bases.yaml`: the bases known by name, and how each is had."""
+"""`finetune/resources/bases.yaml`: the bases known by name, and how each is had."""
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, RootModel
 
 from data.strict import Strict, load_yaml
-
-CATALOGUE = Path("recipes/bases.yaml")
+from finetune.resources import resource
 
 
 class Build(Strict):
@@ -17,13 +15,14 @@ class Build(Strict):
     """`name==version` of a wheel; its dependencies are not installed."""
     gguf: str
     """The file's path inside the wheel."""
-    template: Path
-    """The chat template that trainer and server share."""
+    template: str
+    """The chat template that trainer and server share; a resource of this package."""
     group_size: int = Field(gt=0)
     rope_theta: float
     """transformers 4.51, which AutoAWQ needs, does not read transformers 5's `rope_parameters`."""
-    calibration: Path
-    heldout: Path
+    calibration: str
+    heldout: str
+    """Conversations that the package `data` brings along."""
     max_perplexity_ratio: float = Field(default=1.25, gt=1)
 
 
@@ -52,6 +51,10 @@ class Shape(Strict):
 
 class Entry(Strict):
     renderer: Literal["template", "mistral"]
+    model: str | None = None
+    """The hub's repository of the model that was quantized, for the cards of adapters."""
+    license: str | None = None
+    """As a hub writes it, such as `apache-2.0`; where none is given, the base's own card may say it."""
     shape: Shape | None = None
     """What `finetune estimate` answers from before the base is here."""
     build: Build | None = None
@@ -63,4 +66,4 @@ class Catalogue(RootModel[dict[str, Entry]]):
 
 
 def load() -> dict[str, Entry]:
-    return load_yaml(CATALOGUE, Catalogue).root
+    return load_yaml(resource("bases.yaml"), Catalogue).root

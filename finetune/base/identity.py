@@ -24,7 +24,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if method != "awq":
         raise UserError(
             f"{folder} is not an AWQ base: its quantisation is {method or 'none'}; quantise it with AutoAWQ"
-            " (4 bit, GEMM), or name a base of recipes/bases.yaml."
+            " (4 bit, GEMM)."
         )
     bits, version = quantization.get("bits"), str(quantization.get("version", "gemm")).lower()
     if bits != 4 or version != "gemm":

@@ -1,17 +1,17 @@
-"""`make base BASE=...`: a name of the catalogue, a folder, or `owner/repo@revision` becomes a base folder.
+"""`finetune base`: a name of the catalogue, a folder, or `owner/repo@revision` becomes a base folder.
 
-A base folder lies at `$ENXERTO_HOME/bases/<name>` and holds the model's files and `base.json`. It appears
-in one rename when it is complete, so whatever is found there is whole.
+A base folder lies under `$ENXERTO_HOME/bases` (`data.bases` says under which name) and holds the model's
+files and `base.json`. It appears in one rename when it is complete, so whatever is found there is whole.
 """
 
 import json
 import os
-import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from data.bases import find_base, folder_of, hub_place, linked_place, must_come_from, repo_of
 from data.errors import UserError
 from data.home import base_folder
 from data.manifest import BaseManifest, read_base
@@ -24,24 +24,22 @@ Say = Callable[[str], None]
 
 def find(reference: str) -> Path:
     """The folder of a base that is already here; UserError that names the command to get it otherwise."""
-    folder = base_folder(_name_of(reference))
-    if (folder / "base.json").is_file():
+    if folder := _here(reference):
         _renew(folder)
         return folder
     known = catalogue.load()
-    if reference not in known and not Path(reference).is_dir() and "/" not in reference:
+    if reference not in known and folder_of(reference) is None and repo_of(reference) is None:
         near = get_close_matches(reference, known, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"known bases: {', '.join(known)}."
         raise UserError(f"base {reference!r} is not known; {hint}")
     raise UserError(
-        f"base {reference!r} is not on this machine yet; get it with `make base BASE={reference}`."
+        f"base {reference!r} is not on this machine yet; get it with `finetune base {reference}`."
     )
 
 
 def resolve(reference: str, say: Say) -> Path:
     """The base folder of `reference`, built, downloaded or linked if it is not there yet."""
-    folder = base_folder(_name_of(reference))
-    if (folder / "base.json").is_file():
+    if folder := _here(reference):
         base = _renew(folder)
         say(f"{base.name} is ready: {base.fingerprint[:19]} in {folder}")
         return folder
@@ -49,20 +47,30 @@ def resolve(reference: str, say: Say) -> Path:
     if entry is not None and entry.build is not None:
         from finetune.base.build import build
 
-        with staging(folder) as stage:
+        with staging(base_folder(reference)) as stage:
             build(reference, entry.build, stage, say)
-        return folder
+        return base_folder(reference)
     if entry is not None and entry.hub is not None:
+        name, place = reference, base_folder(reference)
         source, facts = _download(entry.hub, say)
-    elif Path(reference).is_dir():
-        source, facts = Path(reference).resolve(), {"folder": str(Path(reference).resolve())}
-    elif re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", reference) and not reference.startswith((".", "/")):
-        repo, _, revision = reference.partition("@")
-        source, facts = _download(catalogue.Hub(repo=repo, revision=revision or "main"), say)
+    elif (source_folder := folder_of(reference)) is not None:
+        name, place = source_folder.name.lower() or "base", linked_place(source_folder)
+        source, facts = source_folder, {"folder": str(source_folder)}
+    elif repo := repo_of(reference):
+        name, place = repo.repo, hub_place(repo)
+        source, facts = _download(catalogue.Hub(repo=repo.repo, revision=repo.revision), say)
     else:
         return find(reference)
-    with staging(folder) as stage:
-        _link(source, stage, folder.name, facts, say)
+    with staging(place) as stage:
+        _link(source, stage, name, facts, say)
+    return place
+
+
+def _here(reference: str) -> Path | None:
+    """The base's folder; UserError where what lies there came from another repository than the name's own."""
+    folder, entry = find_base(reference), catalogue.load().get(reference)
+    if folder and entry and entry.hub and folder == base_folder(reference):
+        must_come_from(folder, entry.hub.repo, reference)
     return folder
 
 
@@ -88,11 +96,6 @@ def write_manifest(folder: Path, manifest: BaseManifest) -> None:
     partial = folder / f".base.json.{os.getpid()}"
     partial.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     partial.replace(folder / "base.json")
-
-
-def _name_of(reference: str) -> str:
-    """`owner/repo@revision` and paths are known by their last part."""
-    return Path(reference).name.replace("@", "--").lower() or "base"
 
 
 def _link(source: Path, stage: Path, name: str, facts: dict[str, Any], say: Say) -> None:
@@ -129,7 +132,7 @@ def _download(hub: catalogue.Hub, say: Say) -> tuple[Path, dict[str, Any]]:
             snapshot_download(
                 hub.repo,
                 revision=hub.revision,
-                allow_patterns=["*.json", "*.safetensors", "*.jinja", "tokenizer*"],
+                allow_patterns=["*.json", "*.safetensors", "*.jinja", "tokenizer*", "README.md", "LICENSE*"],
             )
         )
         if hub.tekken_repo and not (folder / "tekken.json").is_file():

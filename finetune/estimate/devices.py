@@ -1,16 +1,15 @@
-"""What a run may be estimated for: this machine, its CPU alone, or a device of `recipes/devices.yaml`."""
+"""What a run may be estimated for: this machine, its CPU alone, or a device whose data sheet is known."""
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, RootModel
 
 from data.errors import UserError
 from data.strict import Strict, load_yaml
+from finetune.resources import resource
 
-CATALOGUE = Path("recipes/devices.yaml")
 HERE = "here"
 DTYPES = {2: "bfloat16", 4: "float32"}
 """What is computed in, by its width in bytes."""
@@ -46,12 +45,12 @@ def device(name: str) -> Device:
     """The device of that name; UserError with the nearest one when there is none."""
     if name in (HERE, "cpu"):
         return _here(name)
-    sheets = load_yaml(CATALOGUE, Sheets).root
+    sheets = load_yaml(resource("devices.yaml"), Sheets).root
     if name not in sheets:
         known = [HERE, "cpu", *sheets]
         near = get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"known ones: {', '.join(known)}."
-        raise UserError(f"--device {name} is not in {CATALOGUE}; {hint}")
+        raise UserError(f"--device {name} is not known; {hint}")
     return Device(name, "cuda", sheets[name].memory_gb * 1e9, 2, sheets[name])
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from data.bases import find_base
 from data.errors import UserError
-from data.home import base_folder
 from data.manifest import first_error
 from finetune.base import catalogue
 from finetune.base.catalogue import Shape
@@ -27,8 +27,8 @@ def shape_of(name: str, config: Path | None = None) -> tuple[Shape, str]:
     if config is not None:
         return read(config), f"{config}"
     entry = catalogue.load().get(name)
-    if not (base_folder(name) / "base.json").is_file() and entry and entry.shape:
-        return entry.shape, f"{catalogue.CATALOGUE}; the base is not here yet"
+    if entry and entry.shape and find_base(name) is None:
+        return entry.shape, "what is known of it; the base is not here yet"
     return read(find(name) / "config.json"), "its config.json"
 
 

@@ -14,8 +14,9 @@ from typing import Literal
 
 from data.errors import UserError
 from data.home import home
+from finetune.resources import resource
 
-LOCK = Path(__file__).parents[2] / "requirements" / "bfcl.txt"
+LOCK = resource("bfcl.txt")
 
 Category = Literal[
     "simple_python",
@@ -35,7 +36,7 @@ Category = Literal[
 def package() -> Path:
     """The folder that holds `bfcl_eval`; UserError when the package index cannot be reached.
 
-    pip compares the wheel with the digest in `requirements/bfcl.txt`, so the questions are always the same.
+    pip compares the wheel with the digest in `bfcl.txt`, so the questions are always the same.
     """
     version = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
     folder = home() / "wheels" / f"bfcl-eval-{version}"
@@ -64,10 +65,16 @@ def _download(into: Path) -> Path:
         told = (errors or ["no reason given"])[-1].removeprefix("ERROR: ")[:200]
         raise UserError(
             f"BFCL's data cannot be downloaded ({told}); pip must reach a package index, or set "
-            "PIP_FIND_LINKS to a folder with the wheel of requirements/bfcl.txt."
+            f"PIP_FIND_LINKS to a folder with the wheel of {_pinned()}."
         )
     [wheel] = into.glob("*.whl")
     return wheel
+
+
+def _pinned() -> str:
+    """`bfcl-eval==<version>`, as the lock file has it."""
+    last = LOCK.read_text(encoding="utf-8").splitlines()[-1]
+    return last.partition(" ")[0]
 
 
 def questions_file(category: Category) -> Path:

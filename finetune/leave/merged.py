@@ -57,10 +57,10 @@ def write(source: Source, groups: list[list[str]], stage: Path, step: Step) -> N
     index: dict[str, str] = {}
     for number, names in enumerate(groups, start=1):
         file = f"model-{number:05}-of-{len(groups):05}.safetensors" if groups[1:] else "model.safetensors"
-        step(file)
+        step(f"{len(names)} tensors into {file}")
         held: dict[str, torch.Tensor] = {}
         for name, tensor in islice(tensors, len(names)):
-            step(f"{file}: {name}", advance=False)
+            step(f"{name} into {file}", advance=False)
             held[name] = tensor
         save_file(held, stage / file, metadata={"format": "pt"})
         (stage / file).chmod(0o644)  # safetensors leaves it to its owner alone

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from data import digest
+from data.bases import with_fingerprint
 from data.errors import UserError
 from data.manifest import ADAPTER_FILES, AdapterManifest, first_error, read_base
 from finetune.base.identity import read_config
@@ -66,7 +67,9 @@ def open_source(folder: Path, base: str | None = None) -> Source:
     """
     manifest = _manifest(folder)
     lora = _lora(folder / "adapter_config.json")
-    base_folder = find(base or manifest.base.name)
+    # The adapter knows its base by what it is; the name may be another one on this machine.
+    same = None if base else with_fingerprint(manifest.base.fingerprint)
+    base_folder = find(base or str(same or manifest.base.name))
     here = read_base(base_folder)
     if here.fingerprint != manifest.base.fingerprint:
         raise UserError(

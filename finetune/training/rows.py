@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from data import digest
+from data.bases import reference_to
 from data.errors import UserError
 from data.formats.places import files
 from data.home import home
@@ -139,5 +140,5 @@ def _unchanged(folder: Path, base: BaseManifest) -> None:
         raise UserError(
             f"base {base.name} has changed since it was made ({', '.join(changed)} differ): it is"
             f" {found.fingerprint[:19]} and was {base.fingerprint[:19]}; remove {folder} and run"
-            f" `make base BASE={base.name}`."
+            f" `finetune base {reference_to(base)}`."
         )

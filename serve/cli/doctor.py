@@ -15,7 +15,7 @@ def doctor(
     host: Annotated[str, typer.Option(help="As for `serve up`, as are the others.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8321,
     base: Annotated[
-        str, typer.Option(help="A base made by `make base`, or its folder.")
+        str, typer.Option(help="A base that `finetune base` made, named as there.")
     ] = "smollm2-135m-instruct-awq",
     max_loras: Annotated[int, typer.Option(min=1)] = Settings.max_loras,
     max_lora_rank: Annotated[int, typer.Option(min=1)] = Settings.max_lora_rank,

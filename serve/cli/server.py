@@ -13,7 +13,7 @@ def up(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8321,
     base: Annotated[
-        str, typer.Option(help="A base made by `make base`, or its folder.")
+        str, typer.Option(help="A base that `finetune base` made, named as there.")
     ] = "smollm2-135m-instruct-awq",
     max_loras: Annotated[int, typer.Option(min=1, help="Adapters in the engine at a time.")] = 4,
     max_lora_rank: Annotated[

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.bases import find_base
 from data.errors import UserError
-from data.home import base_folder
 from data.limits import LORA_RANKS
 from serve.doctor import kernels, machine, packages, room, server, storage
 from serve.doctor.finding import Finding, ok, problem
@@ -40,12 +40,14 @@ def _base(patient: Patient, here: machine.Machine, kind: str | None, running: bo
     if asked.max_lora_rank not in LORA_RANKS:
         yield problem("adapters", f"--max-lora-rank {asked.max_lora_rank} is not one of {LORA_RANKS}.")
         return
-    folder = base_folder(patient.base)
-    if not (folder / "base.json").is_file():
-        folder = Path(patient.base)
-    if not (folder / "base.json").is_file():
+    try:
+        folder = find_base(patient.base)
+    except UserError as error:
+        yield problem("base", str(error))
+        return
+    if folder is None:
         yield problem(
-            "base", f"There is no base {patient.base!r} here; make it with `make base BASE={patient.base}`."
+            "base", f"There is no base {patient.base!r} here; get it with `finetune base {patient.base}`."
         )
         return
     yield ok("base", f"{folder.name}, in {folder}.")

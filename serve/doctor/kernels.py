@@ -22,7 +22,7 @@ def findings(folder: Path, machine: Machine, kind: str | None) -> Iterator[Findi
     config = json.loads((folder / "config.json").read_text())
     quantization = config.get("quantization_config", {})
     if quantization.get("quant_method") != "awq":
-        yield problem("4-bit layers", f"{folder.name} is not quantised by AWQ; make it with `make base`.")
+        yield problem("4-bit layers", f"{folder.name} is not quantised by AWQ; make it with `finetune base`.")
         return
     group = quantization.get("group_size") or quantization.get("q_group_size")
     if kind == "gpu":

@@ -11,24 +11,19 @@ from finetune import recipe as recipes
 from finetune.base import catalogue
 from finetune.estimate.devices import Sheets
 from finetune.eval import suite as suites
+from finetune.resources import resource
 from finetune.validate.command import validate
 
 ROOT = Path(__file__).parents[2]
 YAML = sorted((ROOT / "recipes").rglob("*.yaml"))
-CATALOGUES = ("bases.yaml", "devices.yaml")
 NO_RECIPES = {"evals", "gates"}
-RECIPES = [path for path in YAML if path.name not in CATALOGUES and not NO_RECIPES & {*path.parts}]
+RECIPES = [path for path in YAML if not NO_RECIPES & {*path.parts}]
 
 
 @pytest.mark.parametrize("path", YAML, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_shipped_yaml_is_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    if path.name == "bases.yaml":
-        for entry in catalogue.load().values():
-            assert (entry.build is None) != (entry.hub is None)
-    elif path.name == "devices.yaml":
-        assert load_yaml(path, Sheets).root
-    elif "evals" in path.parts:
+    if "evals" in path.parts:
         suites.load(path)
     elif "gates" in path.parts:
         known = {suites.load(suite).name: suite for suite in YAML if "evals" in suite.parts}
@@ -39,6 +34,16 @@ def test_shipped_yaml_is_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         recipe = recipes.load(path)
         assert recipe.base.name in catalogue.load()
         assert path.read_text().startswith(f"# make train RECIPE={path.relative_to(ROOT).as_posix()}\n")
+
+
+def test_the_catalogues_are_valid_and_their_files_are_there() -> None:
+    for entry in catalogue.load().values():
+        assert (entry.build is None) != (entry.hub is None)
+        if entry.build:
+            assert resource(entry.build.template).is_file()
+            assert resource(entry.build.calibration, "data").is_file()
+            assert resource(entry.build.heldout, "data").is_file()
+    assert load_yaml(resource("devices.yaml"), Sheets).root
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.relative_to(ROOT).as_posix())

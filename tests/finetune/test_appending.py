@@ -1,16 +1,15 @@
 """A template that is run once for all prefixes gives the text that each prefix gives alone."""
 # ruff: noqa: E501 - a template stands in one line
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 
 from data.chat import Conversation
+from finetune.resources import resource
 from finetune.template import ChatTemplate, as_served
 from tests.finetune.conversations import conversations
 
-OURS = Path("recipes/templates/smollm2-tools.jinja").read_text(encoding="utf-8")
+OURS = resource("templates/smollm2-tools.jinja").read_text(encoding="utf-8")
 LOOP = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
 ASK = "{% if add_generation_prompt %}<assistant>{% endif %}"
 

@@ -273,7 +273,7 @@ def test_a_key_that_others_can_read(ask: Ask, tmp_path: Path) -> None:
         ("1", ("--max-loras", "100000000"), "memory for it", "fewer --max-loras"),
         ("1", ("--max-model-len", "4096"), "context", "512 tokens"),
         ("1", ("--max-lora-rank", "24"), "adapters", "24"),
-        ("1", ("--base", "absent"), "base", "make base BASE=absent"),
+        ("1", ("--base", "absent"), "base", "finetune base absent"),
     ],
 )
 def test_what_will_not_fit(

@@ -49,7 +49,7 @@ def test_a_preload_that_cannot_be_is_said_before_the_engine_starts(tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--base", "absent"), "make base BASE=absent"),
+        (("--base", "absent"), "finetune base absent"),
         (("--base", "tiny", "--max-lora-rank", "24"), "--max-lora-rank 24"),
     ],
 )

@@ -86,10 +86,10 @@ def test_this_machine_is_measured(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"on": "h100-80g"}, "--device h100-80g is not in recipes/devices.yaml; did you mean h100-80gb?"),
+        ({"on": "h100-80g"}, "--device h100-80g is not known; did you mean h100-80gb?"),
         (
             {"on": "abacus"},
-            "--device abacus is not in recipes/devices.yaml; known ones: here, cpu, a100-40gb",
+            "--device abacus is not known; known ones: here, cpu, a100-40gb",
         ),
         ({"on": "h100-80gb", "count": 5}, "--rows and --tokens belong together"),
         ({"on": "h100-80gb", "count": 0, "tokens": 5}, "--rows 0 --tokens 5: there is nothing to train on"),

@@ -163,10 +163,10 @@ def test_without_a_base_tokens_are_left_out_and_that_is_said(
     source = chats(tmp_path / "a.jsonl", "b")
     code, report = run(tmp_path, recipe(tmp_path, train=[str(source)]))
     assert code == 0 and report["base"] is None and report["sources"][0]["tokens"] is None
-    assert f"make base BASE={BASE}" in report["tokens_left_out_because"]
+    assert f"finetune base {BASE}" in report["tokens_left_out_because"]
     said = capsys.readouterr().out
-    assert "not counted" in said and f"make base BASE={BASE}" in said
-    with pytest.raises(UserError, match="make base"):
+    assert "not counted" in said and f"finetune base {BASE}" in said
+    with pytest.raises(UserError, match="finetune base"):
         run(tmp_path, source, base=BASE)
 
 

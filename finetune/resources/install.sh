@@ -3,7 +3,7 @@
 # --no-deps: the lock is complete, and some of its packages ask for CUDA builds that text never needs.
 set -eu
 python=$1 lock=$2 device=$3
-uv=$(dirname "$0")/../.venv/bin/uv
+uv=$(dirname "$python")/uv
 [ -x "$uv" ] || uv=uv
 set -- pip install --quiet --compile-bytecode --python "$python" --no-deps --requirements "$lock"
 if [ "$device" = cpu ]; then
