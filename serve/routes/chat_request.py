@@ -31,7 +31,7 @@ async def parse(request: Request) -> dict[str, Any]:
         raise ApiError(
             f"The request's body is a JSON {type(body).__name__}; send an object.", code="invalid_json"
         )
-    check_bounds(body)
+    body = check_bounds(body)
     check_schemas(body)
     return body
 
