@@ -16,8 +16,8 @@ MAX_DEPTH = 64
 """Objects and lists in each other, in the arguments of a call of the conversation."""
 
 _MESSAGE = ("role", "content", "tool_calls", "tool_call_id", "prefix")
-"""What a message tells a model, here as to the trainer. A tool message's `name` and an answer's thoughts tell it
-nothing; mistral-common would check the one as a function's name, and refuse the other."""
+"""What a message tells a model, here as to the trainer. A tool message's `name` and an answer's thoughts tell
+it nothing; mistral-common would check the one as a function's name, and refuse the other."""
 
 _TEXTS = ("text", "refusal")
 """Content items with text in the member of their type's name; others are thoughts."""
@@ -113,10 +113,10 @@ def _in_mistrals_format(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _says(message: dict[str, Any]) -> bool:
+    """Whether there is anything in an assistant's message."""
     content = message.get("content") or ""
-    return bool(
-        message.get("tool_calls") or (content if isinstance(content, str) else any(i["text"] for i in content))
-    )
+    text = content if isinstance(content, str) else "".join(item["text"] for item in content)
+    return bool(text or message.get("tool_calls"))
 
 
 def _fitting_name(name: str) -> str:

@@ -113,7 +113,7 @@ FIELDS: dict[str, Field] = {
         "Functions that may be called. `parameters` may be left out. Calls keep to the schemas.",
         maybe("array", maxItems=MAX_TOOLS, items=_TOOL),
     ),
-    "tool_choice": _engine("none, auto, required (Mistral's any), or one function by its name.", _TOOL_CHOICE),
+    "tool_choice": _engine("none, auto, required or Mistral's any, or one function.", _TOOL_CHOICE),
     "parallel_tool_calls": _engine("false: one call at most.", maybe("boolean")),
     "response_format": _engine("text, json_object, or json_schema with a schema.", _RESPONSE_FORMAT),
     "stream": _engine("Answer as server-sent events.", maybe("boolean")),
@@ -195,4 +195,3 @@ IGNORED = frozenset(name for name, field in FIELDS.items() if field.fate == "ign
 """Clients send these by habit, and they change no answer."""
 
 PASSED_ON = FIELDS.keys() - OURS - IGNORED
-

@@ -82,7 +82,7 @@ FOREIGN: dict[str, Foreign] = {
     "safe_prompt": Foreign("no prompt is added; send your own system message", (False,)),
     "prompt_mode": Foreign("send your own system message"),
     # Ollama's and llama.cpp's.
-    "options": Foreign("send its members as fields: temperature, top_p, top_k, seed, stop, max_tokens", ({},)),
+    "options": Foreign("send its members as fields: temperature, top_p, top_k, seed, stop", ({},)),
     "num_ctx": Foreign("the context's length is the server's, `serve up --max-model-len`"),
     "num_predict": Foreign("send max_tokens"),
     "n_predict": Foreign("send max_tokens"),
