@@ -235,6 +235,9 @@ def _provenance(version: dict[str, Any]) -> None:
         + (f"; {losses}" if losses else "")
         + (f"; was {', '.join(version['was'])}" if version["was"] else "")
     )
+    if measured := told.get("report"):
+        numbers = ", ".join(f"{name} {value:g}" for name, value in list(measured.items())[:4])
+        typer.echo(f"      the report that came with it: {numbers}")
     for verdict in version["parity"]:
         found = verdict["found"]["adapter"]
         said = verdict["why"] or (
