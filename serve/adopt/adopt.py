@@ -88,7 +88,7 @@ def _settings(found: Found, layout: BaseLayout) -> Settings:
         params = found.folder / mistral.PARAMS
         return mistral.read(_small(params) if params.is_file() else None, layout)
     config = _small(found.folder / CONFIG)
-    return mlx.read(config) if found.layout == "mlx" else settings.read(config)
+    return mlx.read(config, layout.layers) if found.layout == "mlx" else settings.read(config)
 
 
 def _small(path: Path) -> bytes:
@@ -186,7 +186,7 @@ def _check_complete(there: set[str], told: Settings, layout: BaseLayout, prefix:
         raise UserError(
             f"{len(absent)} of {len(targets)} modules have no matrices, the first is {absent[0]}; save "
             "the whole "
-            "adapter with PEFT's save_pretrained."
+            "adapter, or name the layers that were trained in layers_to_transform."
         )
 
 

@@ -10,8 +10,11 @@ from serve.registry import strict_json
 WEIGHTS = "adapters.safetensors"
 
 
-def read(config: bytes) -> Settings:
-    """Rank and scale of mlx-lm's `adapter_config.json`; UserError where it is no LoRA's."""
+def read(config: bytes, layers: int) -> Settings:
+    """Rank and scale of mlx-lm's `adapter_config.json`; UserError where it is no LoRA's.
+
+    It changes the last `num_layers` of the base's `layers`, or all where that is not above 0.
+    """
     try:
         told = strict_json.parse(config, strict_json.FEW_VALUES)
     except ValueError as error:
@@ -34,4 +37,6 @@ def read(config: bytes) -> Settings:
             )
     model = told.get("model")
     claimed = shown(model, 200) if isinstance(model, str) and model else None
-    return Settings(rank=rank, alpha=float(scale) * rank, claimed_base=claimed)
+    last = told.get("num_layers")
+    changed = list(range(max(0, layers - last), layers)) if type(last) is int and last > 0 else None
+    return Settings(rank=rank, alpha=float(scale) * rank, layers=changed, claimed_base=claimed)

@@ -14,7 +14,7 @@ _WRAPPERS = re.compile(r"(?:_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapp
 
 _LORA = re.compile(
     r"(?P<prefix>(?:[A-Za-z0-9_]+\.)*?)layers\.(?P<layer>\d{1,4})\.(?P<path>[A-Za-z0-9_.]+?)"
-    r"\.(?:lora_(?P<side>[AB])(?:\.(?P<adapter>(?!weight$)[A-Za-z0-9_]+))?(?:\.weight)?|lora_(?P<mlx>[ab]))"
+    r"\.(?:lora_(?P<side>[AB])(?:\.(?P<adapter>(?!(?:weight|bias)$)[A-Za-z0-9_]+))?(?:\.weight)?|lora_(?P<mlx>[ab]))"
 )
 """PEFT's `lora_A.weight`, a state dict's `lora_A.default.weight`, and MLX's `lora_a`, which is transposed."""
 

@@ -17,7 +17,7 @@ _OF_TRAINING = {
     "lora_dropout", "inference_mode", "revision", "peft_version", "megatron_core", "qalora_group_size",
     "merge_weights", "runtime_config", "task_type", "auto_mapping", "ensure_weight_tying", "velora_config",
     "lora_dtype", "lorap_lr_ratio", "lorap_emb_lr", "loraplus_lr_ratio", "loraplus_lr_embedding",
-    "unsloth_fixed", "unsloth_version",
+    "unsloth_fixed", "unsloth_version", "swift_type",
 }  # fmt: skip
 """Of training, loading and people: the finished matrices are the same whatever they say."""
 
