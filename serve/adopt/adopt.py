@@ -179,14 +179,12 @@ def _check_complete(there: set[str], told: Settings, layout: BaseLayout, prefix:
     if odd := sorted(there - targets):
         raise UserError(
             f"There are matrices of {odd[0]}, which the adapter's own target_modules and exclusions do "
-            "not mean, "
-            "so PEFT would leave them out; save the adapter with PEFT's save_pretrained."
+            "not mean, so PEFT would leave them out; save the adapter with PEFT's save_pretrained."
         )
     if absent := sorted(targets - there):
         raise UserError(
             f"{len(absent)} of {len(targets)} modules have no matrices, the first is {absent[0]}; save "
-            "the whole "
-            "adapter, or name the layers that were trained in layers_to_transform."
+            "the whole adapter, or name the layers that were trained in layers_to_transform."
         )
 
 

@@ -12,6 +12,9 @@ from serve.routes.base import layout_of
 from serve.settings import Settings
 from tests.adopted.corpus import Maker, Sample, make
 from tests.finetune import tiny_awq
+from tests.serve.conftest import s3, s3_url
+
+__all__ = ["s3", "s3_url"]
 
 SIZE = 0.1
 
