@@ -144,6 +144,18 @@ def export(
     run(adapter, to, out, base, report, push)
 
 
+@app.command()
+def probe(
+    adapter: Annotated[Path, typer.Argument(help="The folder of a PEFT adapter that was trained elsewhere.")],
+    base: Annotated[str, typer.Option(help="The base that serves it: a name, or its folder.")],
+    out: Annotated[Path, typer.Option(help="The file to write, probes.json.")],
+) -> None:
+    """Compute an adapter's parity probes, as `serve push` does for those that come without."""
+    from finetune.training.adopted import write_probes
+
+    write_probes(adapter, base, out)
+
+
 @app.command("eval")
 def evaluate(
     suite: Annotated[Path, typer.Argument(help="The suite, a YAML file; or a report.json, to run it again.")],

@@ -37,6 +37,9 @@ class Settings:
     """Bytes of a chat request at most."""
     stall_seconds: float = 20
     """How long a file on its way may stand still."""
+    probe_seconds: float = 300
+    """How long a process of the lowest priority may compute probes for an adapter that was trained elsewhere
+    and came without; 0: none are computed here."""
     max_inflight: int = 64
     max_queue: int = 256
     queue_seconds: float = 60

@@ -12,8 +12,12 @@ Alias = Annotated[str, typer.Option("--alias", help="The alias to move.")]
 
 
 def push(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The adapter's folder, as training wrote it.")
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="The folder that a trainer wrote, hf:OWNER/NAME@REVISION, or s3://BUCKET/PREFIX.",
+        ),
     ],
     name: Annotated[str, typer.Option("--name", help="The adapter's name on the server.")],
     alias: Annotated[
@@ -29,7 +33,7 @@ def push(
     """Upload an adapter; it answers requests when this returns."""
     from serve.client.push import push
 
-    pushed = push(folder, name, alias, url, allow_noop)
+    pushed = push(source, name, alias, url, allow_noop, say=lambda text: typer.echo(text, err=True))
     if json:
         as_json(pushed)
         return
@@ -223,12 +227,9 @@ def _provenance(version: dict[str, Any]) -> None:
     told = version["provenance"]
     if not told:
         return
-    data, coverage = told["dataset"], told["coverage"]
-    losses = ", ".join(f"{key} {value:g}" for key, value in list(told["training"].items())[:4])
-    typer.echo(
-        f"  @{version['version']}: {data['conversations']} conversations of {data['digest'][:19]}, recipe "
-        f"{told['recipe'][:19]}, base {told['base']['name']}, code {told['code'].get('enxerto', 'unknown')}"
-    )
+    coverage = told["coverage"]
+    losses = ", ".join(f"{key} {value:g}" for key, value in list(told.get("training", {}).items())[:4])
+    typer.echo(f"  @{version['version']}: {_origin(told)}")
     where = ", ".join(version["loaded"]) or "no server"
     typer.echo(
         f"      changes {coverage['changed']} of {coverage['modules']} layers; loaded by {where}"
@@ -245,6 +246,21 @@ def _provenance(version: dict[str, Any]) -> None:
             f"{found['top1']:.0%} of {found['places']} places)"
         )
         typer.echo(f"      {verdict['engine']}: {said}")
+
+
+def _origin(told: dict[str, Any]) -> str:
+    """What a version was made of, or where one that was trained elsewhere is from."""
+    if (adopted := told.get("adopted")) is None:
+        data = told["dataset"]
+        return (
+            f"{data['conversations']} conversations of {data['digest'][:19]}, recipe "
+            f"{told['recipe'][:19]}, base "
+            f"{told['base']['name']}, code {told['code'].get('enxerto', 'unknown')}"
+        )
+    claims = f"claims base {adopted['claimed_base']}" if adopted["claimed_base"] else "names no base"
+    why = f"; parity not checked: {adopted['without_probes']}" if adopted["without_probes"] else ""
+    what = f"{adopted['layout']}, {adopted['digest'][:19]}"
+    return f"trained elsewhere: {adopted['source']} ({what}), {claims}{why}"
 
 
 def _report(number: int, report: dict[str, Any]) -> None:

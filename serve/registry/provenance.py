@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from data.errors import shown
+from data.manifest import AdoptedManifest
 from data.report import Metric
 from serve.registry import strict_json
 from serve.registry.validate import Checked
@@ -14,13 +15,20 @@ _NUMBERS = 64  # metrics of a report at most: a row of the index is for people
 _METRICS = TypeAdapter(list[Metric])
 
 
-def provenance(adapter: Checked) -> dict[str, Any]:
-    """Base, data, recipe, code and metrics of a checked adapter, as JSON."""
+def provenance(adapter: Checked, probed: str | None = None) -> dict[str, Any]:
+    """Base, data, recipe, code and metrics of a checked adapter, as JSON; of one that was trained elsewhere
+    what it claims. `probed` is why the server computed no probes for it, where there are none."""
     manifest = adapter.manifest
-    data = manifest.dataset
-    return {
+    known = {
         "trained_as": manifest.name,
         "base": manifest.base.model_dump(),
+        "coverage": {"changed": adapter.changed, "modules": adapter.modules},
+        "report": _report(adapter),
+    }
+    if isinstance(manifest, AdoptedManifest):
+        return known | {"adopted": manifest.adopted.model_dump() | {"without_probes": probed}}
+    data = manifest.dataset
+    return known | {
         "renderer": manifest.renderer.model_dump(),
         "dataset": {
             "digest": data.digest,
@@ -34,8 +42,6 @@ def provenance(adapter: Checked) -> dict[str, Any]:
         "training": {
             key: value for key, value in manifest.training.items() if isinstance(value, (int, float))
         },
-        "coverage": {"changed": adapter.changed, "modules": adapter.modules},
-        "report": _report(adapter),
     }
 
 

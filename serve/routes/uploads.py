@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
@@ -9,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from data.errors import UserError
-from data.manifest import FileEntry
+from data.manifest import AdoptedManifest, FileEntry
+from data.probes import FILE as PROBES
+from serve.adopt.probes import compute
 from serve.auth import KeyFirst, Pushing, require
 from serve.errors import ApiError
 from serve.failpoints import reach
@@ -19,6 +22,7 @@ from serve.registry.keys import Key
 from serve.registry.records import GateClosed, StorageBusy, StorageFull, Version
 from serve.registry.staging import Upload
 from serve.routes.parameters import DIGEST, File, Name, UploadId, example
+from serve.settings import Settings
 
 BLOCK_BYTES = 2**20
 """How much of a file is hashed and written at a time, in a thread: the loop has streams to serve."""
@@ -72,12 +76,16 @@ class UploadProgress(BaseModel):
 
 
 class Committed(BaseModel):
+    """`adopted` is there for an adapter that was trained elsewhere: what is known of it; `without_probes` in
+    it is why its parity cannot be checked."""
+
     model_config = example(name="support", version=3, digest=DIGEST, state="ready", aliases=["default"])
     name: str
     version: int
     digest: str
     state: str
     aliases: list[str]
+    adopted: dict[str, Any] | None = None
 
 
 @router.post("/v1/adapters/{adapter}/uploads", status_code=201)
@@ -132,7 +140,7 @@ async def put_file(
     return Response(status_code=204)
 
 
-@router.post("/v1/uploads/{upload}/commit")
+@router.post("/v1/uploads/{upload}/commit", response_model_exclude_none=True)
 async def commit(upload: UploadId, request: Request, key: Pushing) -> Committed:
     """Check the adapter, keep it, load it into the running engine, and only then move the aliases."""
     state = request.app.state
@@ -166,6 +174,7 @@ async def commit(upload: UploadId, request: Request, key: Pushing) -> Committed:
         digest=version.digest,
         state=state.lifecycle.state_of(version),
         aliases=announced.aliases,
+        adopted=version.provenance.get("adopted"),
     )
 
 
@@ -174,7 +183,25 @@ def _keep(upload: str, state: Any) -> tuple[Upload, Version]:
     modules = base_modules.read(settings.folder)
     with registry.staging.commit(upload) as (announced, files):
         checked = validate.check(files, settings.base, modules, settings.max_lora_rank, announced.allow_noop)
-        return announced, registry.add(announced.name, checked, announced.by)
+        probes, without = None, None
+        if not registry.knows(announced.name, checked):
+            try:
+                probes = _probed(checked, settings)
+            except UserError as error:
+                without = str(error)
+        return announced, registry.add(announced.name, checked, announced.by, probes, without)
+
+
+def _probed(adapter: validate.Checked, settings: Settings) -> Path | None:
+    """Probes of an adapter that was trained elsewhere and came without; None where none are due, UserError
+    where they cannot be had."""
+    if not isinstance(adapter.manifest, AdoptedManifest) or PROBES in adapter.digests:
+        return None
+    if not settings.probe_seconds:
+        raise UserError("no probes came with it, and this server computes none.")
+    made = adapter.folder.parent / "probes.computed"
+    compute(adapter.folder, settings.folder, made, settings.probe_seconds)
+    return made
 
 
 async def _allowed(staging: Any, upload: str, key: Key) -> None:

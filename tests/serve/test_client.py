@@ -185,13 +185,13 @@ def test_the_server_is_chosen_by_option_then_environment(monkeypatch: pytest.Mon
     [
         (
             lambda folder: (folder / "adapter_config.json").unlink(),
-            "is no adapter: it has no adapter_config.json;",
+            "is no adapter: it has weights and no adapter_config.json",
         ),
         (
             lambda folder: [path.unlink() for path in folder.iterdir()],
-            "no adapter_config.json, no adapter_model",
+            "is no adapter: it has nothing; give the folder",
         ),
-        (lambda folder: folder.rename(folder.with_name("gone")), "is no folder"),
+        (lambda folder: folder.rename(folder.with_name("gone")), "does not exist"),
     ],
 )
 def test_a_folder_that_is_no_adapter_is_refused_before_any_request(
