@@ -68,7 +68,7 @@ class ChatTemplate:
         try:
             text: str = self._template.render(self._variables(messages, tools, ask))
         except TemplateError as error:
-            place = f"after message {len(messages) - 1}" if messages else "before the first message"
+            place = f"after message {len(messages)}" if messages else "before the first message"
             raise UserError(
                 f"the base's chat template refuses this conversation {place} ({error}); mend or drop it."
             ) from None
