@@ -19,6 +19,7 @@ from data.formats.importing import imported
 from data.formats.openai import messages
 from data.formats.parts import Fields, call_id, labels, objects, tools
 from data.formats.reader import raw
+from data.formats.record import Raw
 from data.formats.shapes import UnclearError
 from data.preference import Preference
 
@@ -36,6 +37,7 @@ class PreferenceRecord:
     where: str
     preference: Preference | None
     problem: str | None
+    unused: tuple[str, ...] = ()
 
     def taken(self) -> Preference:
         """The preference; UserError with place, reason and next step where there is none."""
@@ -44,17 +46,21 @@ class PreferenceRecord:
         return self.preference
 
 
-def scan(source: str | Path) -> Iterator[PreferenceRecord]:
+def scan(source: str | Path, *, ignore: frozenset[str] = frozenset()) -> Iterator[PreferenceRecord]:
     """Every record of `source` (whatever `data.formats.scan` takes), bad ones with their problem.
 
     UserError when the source itself cannot be read.
     """
     for one in raw(source):
-        made = imported(one, preference, Preference, "a preference")
-        if isinstance(made, str):
-            yield PreferenceRecord(one.where, None, made)
-        else:
-            yield PreferenceRecord(one.where, made, None)
+        yield record(one, ignore)
+
+
+def record(raw: Raw, ignore: frozenset[str] = frozenset()) -> PreferenceRecord:
+    """What a raw record says as a preference."""
+    made = imported(raw, preference, Preference, "a preference")
+    if isinstance(made, str):
+        return PreferenceRecord(raw.where, None, made)
+    return PreferenceRecord(raw.where, made, None)
 
 
 def preference(record: Fields) -> Fields:

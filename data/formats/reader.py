@@ -18,7 +18,9 @@ def read(source: str | Path, format: str | None = None) -> Iterator[Conversation
         yield record.taken()
 
 
-def scan(source: str | Path, format: str | None = None) -> Iterator[Record]:
+def scan(
+    source: str | Path, format: str | None = None, *, ignore: frozenset[str] = frozenset()
+) -> Iterator[Record]:
     """Every record of `source`, bad ones with their problem.
 
     `source` is a file, a folder, a glob or `hf:owner/name[:split][@revision]`; `format` names the records'
@@ -27,7 +29,7 @@ def scan(source: str | Path, format: str | None = None) -> Iterator[Record]:
     if format is not None:
         reader_of(format)
     for one in raw(source):
-        yield record(one, format)
+        yield record(one, format, ignore)
 
 
 def raw(source: str | Path) -> Iterator[Raw]:
@@ -50,7 +52,7 @@ def _is_parquet(path: Path) -> bool:
         raise UserError(f"{path}: it cannot be read ({error.strerror}); check its permissions.") from None
 
 
-def record(raw: Raw, format: str | None = None) -> Record:
+def record(raw: Raw, format: str | None = None, ignore: frozenset[str] = frozenset()) -> Record:
     """What the importer of `format`, or of the record's own shape, makes of a raw record."""
     reader = sniff if format is None else reader_of(format)
     made = imported(raw, reader, Conversation, "a conversation")

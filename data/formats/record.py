@@ -31,6 +31,7 @@ class Record:
     where: str
     conversation: Conversation | None
     problem: str | None
+    unused: tuple[str, ...] = ()
 
     def taken(self) -> Conversation:
         """The conversation; UserError with place, reason and next step where there is none."""
