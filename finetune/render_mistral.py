@@ -79,8 +79,8 @@ class MistralRenderer:
         completion = whole[len(prompt) :]
         if whole[: len(prompt)] != prompt or self._tokens.eos_id in completion[:-1]:
             raise UserError(
-                f"message {position + 1}: Mistral's format does not write this answer behind the prompt that asks"
-                " for it, so it cannot be learned; drop the conversation."
+                f"message {position + 1}: Mistral's format does not write this answer behind the prompt that"
+                " asks for it, so it cannot be learned; drop the conversation."
             )
         return Sample.of(prompt, completion if self._anonymous(target) else self._without_ids(completion))
 
