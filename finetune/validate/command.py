@@ -13,6 +13,7 @@ from data.duplicates import Pair
 from data.errors import UserError
 from data.formats import raw
 from finetune.kinds import named_format
+from finetune.progress import moving
 from finetune.validate import table
 from finetune.validate.chunk import Chunk
 from finetune.validate.places import Places
@@ -149,4 +150,4 @@ def _progress(console: Console) -> Progress:
         TextColumn("{task.description}: {task.completed:,} records, {task.fields[rate]}"),
         TimeElapsedColumn(),
     )
-    return Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty())
+    return moving(*columns, console=console, transient=True, live=sys.stderr.isatty())
