@@ -80,7 +80,7 @@ async def _known(request: Request, given: HTTPAuthorizationCredentials | None) -
     # A thread has to wait for its turn with the streams that the event loop serves.
     found = registry.key_at_hand(secret) or await asyncio.to_thread(registry.key, secret)
     if found is None:
-        raise _unauthorised("This API key is not known here; `serve keys ls` lists those that are.")
+        raise _unauthorised("This API key is not known here.")
     if found.lapsed:
         raise _unauthorised(
             f"The API key {found.name!r} {found.lapsed}; make a new one with `serve keys create`."

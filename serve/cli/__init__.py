@@ -1,7 +1,7 @@
 """`serve`: the server and its registry on the command line. Heavy imports wait for their command."""
 
 from data import commands
-from serve.cli import doctor, gate, keys, registry, server, top, upkeep
+from serve.cli import chat, doctor, gate, keys, registry, server, top, upkeep
 
 app = commands.program("Serve LoRA adapters from one AWQ base, and manage their versions.")
 
@@ -16,7 +16,8 @@ for command in (
     gate.gate,
     registry.pin,
     registry.rm,
-    server.chat,
+    chat.chat,
+    server.logs,
     doctor.doctor,
     top.top,
     upkeep.gc,

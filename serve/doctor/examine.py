@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import UserError
-from data.home import base_folder
+from data.home import base_folder, key_file
 from data.limits import LORA_RANKS
 from serve.doctor import kernels, machine, packages, room, server, storage
 from serve.doctor.finding import Finding, ok, problem
@@ -32,7 +32,9 @@ def examine(patient: Patient) -> Iterator[Finding]:
     yield from machine.findings(here, kind, patient.registry)
     yield from _base(patient, here, kind, running=health is not None)
     yield from storage.findings(patient.registry, patient.database, patient.blobs)
-    yield from server.findings(health, patient.host, patient.port)
+    yield from server.findings(
+        health, patient.host, patient.port, key_file(patient.registry, patient.database)
+    )
 
 
 def _base(patient: Patient, here: machine.Machine, kind: str | None, running: bool) -> Iterator[Finding]:

@@ -10,13 +10,14 @@ from starlette.requests import ClientDisconnect
 
 from data.errors import UserError
 from data.manifest import FileEntry
+from data.names import unfit
 from serve.auth import KeyFirst, Pushing, require
 from serve.errors import ApiError
 from serve.failpoints import reach
 from serve.limits import TRICKLE_BYTES
 from serve.registry import base_modules, validate
 from serve.registry.keys import Key
-from serve.registry.records import GateClosed, StorageBusy, StorageFull, Version
+from serve.registry.records import GateClosed, StorageBusy, StorageFull, UnknownAdapter, Version
 from serve.registry.staging import Upload
 from serve.routes.parameters import DIGEST, File, Name, UploadId, example
 
@@ -88,6 +89,8 @@ async def create_upload(
     state = request.app.state
     if state.settings.names_base(adapter):
         raise ApiError(f"{adapter!r} is the base's name; push the adapter under another.", code="name_taken")
+    if (why := unfit(adapter)) and not await asyncio.to_thread(_is_there, state.registry, adapter):
+        raise ApiError(why, code="name_taken")
     upload = Upload(
         name=adapter, files=body.files, aliases=body.aliases, allow_noop=body.allow_noop, by=key.name
     )
@@ -167,6 +170,15 @@ async def commit(upload: UploadId, request: Request, key: Pushing) -> Committed:
         state=state.lifecycle.state_of(version),
         aliases=announced.aliases,
     )
+
+
+def _is_there(registry: Any, name: str) -> bool:
+    """Whether an adapter has this name already: one that was pushed before names were looked at keeps it."""
+    try:
+        registry.show(name)
+    except UnknownAdapter:
+        return False
+    return True
 
 
 def _keep(upload: str, state: Any) -> tuple[Upload, Version]:

@@ -1,11 +1,11 @@
-"""What a person sees of training, in a real terminal: rendered by a terminal emulator, not read from a pipe."""
+"""What a person sees of training in a real terminal, as a terminal emulator draws it."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-from bench.terminal import CTRL_C, Terminal
+from bench.terminal import Terminal
 from tests.finetune.training.conftest import Bench, bench, chats, tiny_home
 
 __all__ = ["bench", "chats", "tiny_home"]
