@@ -160,7 +160,7 @@ async def commit(upload: UploadId, request: Request, key: Pushing) -> Committed:
     except GateClosed as error:
         raise GateClosed(
             f"{version.reference} is stored and answers by that name, but {error} To push without it, name "
-            "another alias, as with `serve push --alias candidate`."
+            f"another alias, as with `serve push DIR --name {version.name} --alias candidate`."
         ) from error
     reach("uploads.aliased")
     return Committed(
