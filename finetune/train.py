@@ -13,6 +13,7 @@ from data.manifest import BaseManifest, DatasetEntry, read_base
 from data.probes import FILE as PROBES
 from finetune.base.resolve import find
 from finetune.intake import BAD, SKIPPED
+from finetune.progress import steps
 from finetune.quiet import quiet
 from finetune.recipe import Recipe
 from finetune.training import processes
@@ -51,7 +52,11 @@ def must_be_unfinished(recipe: Recipe) -> None:
 
 def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, console: Console) -> None:
     first = processes.first()
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as aside:
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as aside,
+        steps("preparing", total=1, console=console) as step,
+    ):
+        step("the base is loaded and the data rendered")
         from finetune.training import rows as tables
 
         # The rows are made in a process of their own while this one loads the base.
@@ -95,7 +100,9 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
     with listening() as stopping, assemble(recipe, model, rows, folder, place, console, stopping) as trainer:
         trainer.run.check()
         console.print("         gradients reach every adapter matrix")
-        answers.before()
+        with steps("asking the base", total=1, console=console) as step:
+            step("what it answers before training, for the report")
+            answers.before()
         found, refused = checkpoint.newest(place.checkpoints)
         for reason in refused:
             console.print(reason, highlight=False)
@@ -116,12 +123,16 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
         adapter = place.folder / "adapter"
         facts = facts_of(trainer, place) | {"weights": str(weights), "device": models.device_name()}
         shutil.rmtree(adapter, ignore_errors=True)
-        export(model, recipe, base, rows.entry, facts, adapter)
-        place.keep(adapter)
-        probes = probe(model, rows, answers.renderer, str(weights))
-        (adapter / PROBES).write_text(probes.model_dump_json() + "\n", encoding="utf-8")
-        write(adapter, answers.after())
-        place.finish(adapter)
+        with steps("finishing", total=3, console=console) as step:
+            step("the adapter's files")
+            export(model, recipe, base, rows.entry, facts, adapter)
+            place.keep(adapter)
+            step("probes, which a server checks the adapter by")
+            probes = probe(model, rows, answers.renderer, str(weights))
+            (adapter / PROBES).write_text(probes.model_dump_json() + "\n", encoding="utf-8")
+            step("what it answers now, and the report")
+            write(adapter, answers.after())
+            place.finish(adapter)
     processes.wait()
     said = f"; its {SKIPPED} names the records that were left out" if rows.skipped else ""
     console.print(f"adapter written to {recipe.folder}{said}", highlight=False)

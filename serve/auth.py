@@ -82,7 +82,7 @@ async def _known(request: Request, given: HTTPAuthorizationCredentials | None) -
     if found is None:
         found = await asyncio.to_thread(registry.key, secret)
     if not isinstance(found, Key):
-        raise _unauthorised("This API key is not known here; `serve keys ls` lists those that are.")
+        raise _unauthorised("This API key is not known here.")
     if found.lapsed:
         raise _unauthorised(
             f"The API key {found.name!r} {found.lapsed}; make a new one with `serve keys create`."

@@ -16,6 +16,7 @@ from data.formats import raw
 from finetune.intake import BAD
 from finetune.kinds import check
 from finetune.left_out import over, share
+from finetune.progress import moving
 from finetune.validate import table
 from finetune.validate.chunk import Chunk
 from finetune.validate.places import Places
@@ -162,4 +163,4 @@ def _progress(console: Console) -> Progress:
         TextColumn("{task.description}: {task.completed:,} records, {task.fields[rate]}"),
         TimeElapsedColumn(),
     )
-    return Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty())
+    return moving(*columns, console=console, transient=True, live=sys.stderr.isatty())

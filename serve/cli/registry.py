@@ -43,7 +43,10 @@ def push(
 
 def pull(
     version: Versioned,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The same, as `finetune export` takes it.")] = None,
     url: Url = None,
     json: Json = False,
 ) -> None:
@@ -51,6 +54,10 @@ def pull(
     from serve.client.registry import download
     from serve.registry.records import Reference
 
+    if (folder is None) == (out is None):
+        raise UserError(f"name one folder to write to, as in `serve pull {version} DIR`.")
+    folder = folder or out
+    assert folder is not None
     files = download(Reference.parse(version), folder, url)
     if json:
         as_json({"folder": str(folder), "files": files})
@@ -193,11 +200,28 @@ def rm(
     from serve.client import registry
     from serve.registry.records import Reference
 
-    removed = registry.remove(Reference.parse(reference), url)
+    parsed = Reference.parse(reference)
+    if reference == parsed.name:
+        raise UserError(_choices(reference, registry.removable(reference, url)))
+    removed = registry.remove(parsed, url)
     if json:
         as_json(removed)
-        return
-    typer.echo(f"{reference} is removed")
+    elif parsed.alias:
+        left = f"; {parsed.name}@{removed['previous']} stays" if removed.get("previous") else ""
+        typer.echo(f"the alias {reference} is removed{left}")
+    else:
+        typer.echo(f"{reference} is removed; `serve gc` frees its bytes once it has been so for a week")
+
+
+def _choices(name: str, parts: list[str]) -> str:
+    """What to say instead where a whole adapter is named: a version is the only copy of its weights."""
+    if not parts:
+        return f"nothing is left of {name!r}: its versions are removed, and no alias names one."
+    shown = ", ".join(parts[:20]) + (f" and {len(parts) - 20} more" if len(parts) > 20 else "")
+    return (
+        f"{name!r} is an adapter with all its versions; name what to remove, an alias before the version "
+        f"that it means: {shown}."
+    )
 
 
 def _moved(moved: dict[str, Any], json: bool) -> None:

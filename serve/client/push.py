@@ -85,7 +85,7 @@ def _upload(folder: Path, name: str, aliases: list[str], url: str | None, allow_
     answer: dict[str, Any] = {}
     with connect(url) as client, _progress() as progress:
         task = progress.add_task(f"pushing {name}", total=sum(entry["size"] for entry in files.values()))
-        for attempt in attempts():
+        for attempt in attempts(client):
             with attempt:
                 if upload is None or client.get(f"/v1/uploads/{upload}").status_code == 404:
                     upload = read(client.post(f"/v1/adapters/{name}/uploads", json=body))["upload"]

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from data.errors import UserError
 from data.manifest import AdoptedManifest, FileEntry
+from data.names import unfit
 from data.probes import FILE as PROBES
 from serve.adopt.probes import compute
 from serve.auth import KeyFirst, Pushing, require
@@ -19,7 +20,7 @@ from serve.failpoints import reach
 from serve.limits import TRICKLE_BYTES
 from serve.registry import base_modules, validate
 from serve.registry.keys import Key
-from serve.registry.records import GateClosed, StorageBusy, StorageFull, Version
+from serve.registry.records import GateClosed, StorageBusy, StorageFull, UnknownAdapter, Version
 from serve.registry.staging import Upload
 from serve.routes.parameters import DIGEST, File, Name, UploadId, example
 from serve.settings import Settings
@@ -96,6 +97,8 @@ async def create_upload(
     state = request.app.state
     if state.settings.names_base(adapter):
         raise ApiError(f"{adapter!r} is the base's name; push the adapter under another.", code="name_taken")
+    if (why := unfit(adapter)) and not await asyncio.to_thread(_is_there, state.registry, adapter):
+        raise ApiError(why, code="name_taken")
     upload = Upload(
         name=adapter, files=body.files, aliases=body.aliases, allow_noop=body.allow_noop, by=key.name
     )
@@ -165,7 +168,7 @@ async def commit(upload: UploadId, request: Request, key: Pushing) -> Committed:
     except GateClosed as error:
         raise GateClosed(
             f"{version.reference} is stored and answers by that name, but {error} To push without it, name "
-            "another alias, as with `serve push --alias candidate`."
+            f"another alias, as with `serve push DIR --name {version.name} --alias candidate`."
         ) from error
     reach("uploads.aliased")
     return Committed(
@@ -176,6 +179,15 @@ async def commit(upload: UploadId, request: Request, key: Pushing) -> Committed:
         aliases=announced.aliases,
         adopted=version.provenance.get("adopted"),
     )
+
+
+def _is_there(registry: Any, name: str) -> bool:
+    """Whether an adapter has this name already: one that was pushed before names were looked at keeps it."""
+    try:
+        registry.show(name)
+    except UnknownAdapter:
+        return False
+    return True
 
 
 def _keep(upload: str, state: Any) -> tuple[Upload, Version]:

@@ -217,8 +217,8 @@ def test_an_answer_is_printed_as_it_comes(
     capsys.readouterr()
     assert chat.chat([{"role": "user", "content": "hello"}], "support", url) == "support@1 heard hello"
     assert capsys.readouterr().out == "support@1 heard hello\n"
-    chat.chat([{"role": "user", "content": "call"}], registry.base_name(url), url)
-    assert capsys.readouterr().out == '\n{"name": "lookup", "arguments": "{\\"id\\": 7}"}\n'
+    chat.chat([{"role": "user", "content": "call"}], registry.model_named("base", url), url)
+    assert capsys.readouterr().out == '{"name": "lookup", "arguments": "{\\"id\\": 7}"}\n'
     with pytest.raises(
         UserError, match="no model or adapter is named 'suport'; the nearest names are support"
     ):
