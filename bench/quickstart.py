@@ -25,6 +25,9 @@ SUITE = Path("recipes/evals/quickstart.yaml")
 FOLDER = Path("runs/quickstart")
 KNOWN, UNSEEN, CHAT = "known tools", "unseen tools", "held-out chat"
 
+NEXT = "make serve", ".venv/bin/serve chat support"
+"""What a person types then, in two terminals."""
+
 console = Console(highlight=False)
 
 
@@ -101,7 +104,7 @@ def _summary(report: EvalReport, seconds: float) -> None:
     console.print(
         f"\nreport   {FOLDER}/eval/report.html\nadapter  {FOLDER}/adapter\nsummary  {FOLDER}/summary.json"
     )
-    console.print("\nNow try it:  make serve   and, in another terminal,   .venv/bin/serve chat support")
+    console.print(f"\nNow try it:  {NEXT[0]}   and, in another terminal,   {NEXT[1]}")
 
 
 def _show_answers(question: str, results: dict[str, Any]) -> None:

@@ -115,10 +115,13 @@ class DatasetEntry(_Shape):
     tokens: int
     learnt_tokens: int
     dropped: dict[Line, int] = {}
+    """What was left out, by reason: rows that are too long, records that were skipped, what was cut off."""
+    unused: dict[Line, int] = {}
+    """In how many records a key said nothing, by its path without indices; the most frequent ones."""
 
 
 class AdapterManifest(_Shape):
-    """`manifest.json` of an adapter: where it comes from, and the digests of its files."""
+    """`manifest.json` of an adapter that `finetune train` wrote: where it comes from, its files' digests."""
 
     schema_version: Literal[1] = 1
     name: Line
@@ -132,6 +135,37 @@ class AdapterManifest(_Shape):
     code: dict[Line, Line]
     """Version, commit and package versions."""
     created: Line
+    files: dict[str, FileEntry]
+    """Entries for `adapter_config.json` and `adapter_model.safetensors`."""
+
+
+class Adoption(_Shape):
+    """What is known of an adapter that was trained elsewhere; all of it is as its folder says.
+
+    `source` is where it was taken from, `digest` is over its files as they lay there, `layout` is how they
+    were written, `trainer` what seems to have written them, `claimed_base` the base that they name, and
+    `known_base` whether that is a name of the base that serves it.
+    """
+
+    source: Line
+    digest: Line
+    layout: Line
+    trainer: Line | None = None
+    claimed_base: Line | None = None
+    known_base: bool = False
+
+
+class AdoptedManifest(_Shape):
+    """`manifest.json` of an adapter that was trained elsewhere and mapped to this layout by `serve push`.
+
+    `base` is the base whose layers it fits, which nobody can prove it was trained on. Without a time: the
+    same files are the same version, whenever they are pushed.
+    """
+
+    schema_version: Literal[1] = 1
+    name: Line
+    base: AdapterBase
+    adopted: Adoption
     files: dict[str, FileEntry]
     """Entries for `adapter_config.json` and `adapter_model.safetensors`."""
 

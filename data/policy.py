@@ -1,8 +1,8 @@
 """What an alias asks for before it moves: reports on suites, and how much worse a version may be on them."""
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from data import digest as digests
 from data.strict import Strict
@@ -27,4 +27,12 @@ class SuiteRule(Strict):
 class Policy(Strict):
     """The file of `serve gate NAME --policy FILE`."""
 
-    suites: list[SuiteRule] = Field(min_length=1, max_length=SUITES)
+    suites: list[SuiteRule] = Field(default=[], max_length=SUITES)
+    adopted: Literal["allow", "probes", "refuse"] = "allow"
+    """What of adapters that were trained elsewhere: as any other; only with parity probes; none."""
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if not self.suites and self.adopted == "allow":
+            raise ValueError("it asks for nothing; give `suites`, or `adopted: probes` or `adopted: refuse`")
+        return self

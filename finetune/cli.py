@@ -2,23 +2,24 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from data.errors import UserError
+from data import commands
 
-app = typer.Typer(
-    help="From a recipe to a LoRA adapter on an AWQ base, and its evaluation.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = commands.program("From a recipe to a LoRA adapter on an AWQ base, and its evaluation.")
 
 
-@app.command()
+def _command(name: str | None = None) -> Any:
+    return app.command(name, cls=commands.Command)
+
+
+@_command()
 def base(
-    name: Annotated[str, typer.Argument(help="A known name, a folder, or owner/repo@revision.")],
+    name: Annotated[
+        str, typer.Argument(metavar="BASE", help="A known name, a folder, or owner/repo@revision.")
+    ],
 ) -> None:
     """Build, download or link a base, once."""
     from finetune.base.resolve import resolve
@@ -26,11 +27,11 @@ def base(
     resolve(name, lambda text: print(text, file=sys.stderr))
 
 
-_RECIPE = typer.Argument(help="The recipe, a YAML file.")
+_RECIPE = typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.")
 _PROCESSES = typer.Option(min=1, help="Train with so many processes, a GPU each, or a part of the CPU.")
 
 
-@app.command()
+@_command()
 def train(
     recipe: Annotated[Path, _RECIPE],
     restart: Annotated[bool, typer.Option("--restart", help="Forget an unfinished run.")] = False,
@@ -46,7 +47,7 @@ def train(
         run(wanted, restart=restart)
 
 
-@app.command()
+@_command()
 def resume(recipe: Annotated[Path, _RECIPE], processes: Annotated[int, _PROCESSES] = 1) -> None:
     """Go on with an unfinished run of a recipe; the same as `train`, but there must be one."""
     from finetune import recipe as recipes
@@ -60,7 +61,7 @@ def resume(recipe: Annotated[Path, _RECIPE], processes: Annotated[int, _PROCESSE
         run(wanted, resume=True)
 
 
-@app.command()
+@_command()
 def estimate(
     recipe: Annotated[Path, _RECIPE],
     device: Annotated[str, typer.Option(help="here, cpu, or a GPU such as h100-80gb.")] = "here",
@@ -77,10 +78,11 @@ def estimate(
     run(recipe, device, base_config, rows, tokens, json)
 
 
-@app.command()
+@_command()
 def preview(
     source: Annotated[
-        Path, typer.Argument(help="A recipe (YAML), or a file of conversations or preferences.")
+        Path,
+        typer.Argument(metavar="SOURCE", help="A recipe (YAML), or a file of conversations or preferences."),
     ],
     sample: Annotated[
         list[int] | None, typer.Option(help="Number of a record, from 1; may be repeated.")
@@ -96,13 +98,11 @@ def preview(
     run(source, sample or [1], html, base)
 
 
-@app.command()
+@_command()
 def validate(
     sources: Annotated[
         list[str],
-        typer.Argument(
-            help="A recipe, or files of conversations or preferences.", metavar="RECIPE|SOURCE..."
-        ),
+        typer.Argument(help="A recipe, or files of conversations or preferences.", metavar="SOURCE"),
     ],
     heldout: Annotated[
         list[str] | None, typer.Option(help="Held-out data, to look for in the sources.")
@@ -119,9 +119,9 @@ def validate(
     raise typer.Exit(run(sources, heldout or [], base, strict, json))
 
 
-@app.command("export")
+@_command("export")
 def export(
-    adapter: Annotated[Path, typer.Argument(help="The folder that `finetune train` wrote.")],
+    adapter: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that `finetune train` wrote.")],
     to: Annotated[
         str,
         typer.Option(
@@ -144,9 +144,26 @@ def export(
     run(adapter, to, out, base, report, push)
 
 
-@app.command("eval")
+@_command()
+def probe(
+    adapter: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder of a PEFT adapter that was trained elsewhere.")
+    ],
+    base: Annotated[str, typer.Option(help="The base that serves it: a name, or its folder.")],
+    out: Annotated[Path, typer.Option(help="The file to write, probes.json.")],
+) -> None:
+    """Compute an adapter's parity probes, as `serve push` does for those that come without."""
+    from finetune.training.adopted import write_probes
+
+    write_probes(adapter, base, out)
+
+
+@_command("eval")
 def evaluate(
-    suite: Annotated[Path, typer.Argument(help="The suite, a YAML file; or a report.json, to run it again.")],
+    suite: Annotated[
+        Path,
+        typer.Argument(metavar="SUITE", help="The suite, a YAML file; or a report.json, to run it again."),
+    ],
     models: Annotated[
         str | None,
         typer.Option(
@@ -167,9 +184,11 @@ def evaluate(
     run(suite, names, url, out or Path("runs/eval") / suite.stem, fresh)
 
 
-@app.command()
+@_command()
 def compare(
-    reports: Annotated[list[Path], typer.Argument(help="Folders of `finetune eval`, or their report.json.")],
+    reports: Annotated[
+        list[Path], typer.Argument(metavar="REPORT", help="Folders of `finetune eval`, or their report.json.")
+    ],
     html: Annotated[Path | None, typer.Option(help="Write the comparison as a page too.")] = None,
     against: Annotated[
         str | None,
@@ -182,9 +201,9 @@ def compare(
     run(reports, html, against)
 
 
-@app.command()
+@_command()
 def judge(
-    report: Annotated[Path, typer.Argument(help="The report.json of `finetune eval`.")],
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="The report.json of `finetune eval`.")],
     model: Annotated[str, typer.Option(help="The judge's name at its endpoint.")],
     url: Annotated[str, typer.Option(help="The judge's endpoint; its key is $ENXERTO_JUDGE_KEY.")],
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Questions at a time.")] = 8,
@@ -196,12 +215,8 @@ def judge(
 
 
 def main() -> None:
-    """The console script: a person's mistake is one message and exit code 2."""
-    try:
-        app()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    """The console script."""
+    commands.run(app)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from data.errors import UserError
+from data.errors import UserError, shown
 from data.manifest import BaseManifest, DatasetEntry, read_base
 from data.probes import FILE as PROBES
 from finetune.base.resolve import find
+from finetune.intake import BAD, SKIPPED
+from finetune.progress import steps
 from finetune.quiet import quiet
 from finetune.recipe import Recipe
 from finetune.training import processes
 from finetune.training.workplace import Workplace, unfinished, workplace
+
+_KEYS = 12
+"""Of keys that said nothing, so many are named; the manifest has more."""
 
 
 def train(recipe: Recipe, *, restart: bool = False, resume: bool = False) -> Path:
@@ -47,7 +52,11 @@ def must_be_unfinished(recipe: Recipe) -> None:
 
 def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, console: Console) -> None:
     first = processes.first()
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as aside:
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as aside,
+        steps("preparing", total=1, console=console) as step,
+    ):
+        step("the base is loaded and the data rendered")
         from finetune.training import rows as tables
 
         # The rows are made in a process of their own while this one loads the base.
@@ -72,6 +81,10 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
     console.print(f"recipe   {recipe.name}: rank {recipe.lora.r} on {', '.join(recipe.lora.targets)}")
     console.print(f"base     {base.name} {base.fingerprint[:19]}", highlight=False)
     console.print(_counted(recipe, rows.entry), highlight=False)
+    if first and rows.skipped is not None:
+        shutil.copyfile(rows.skipped, place.folder / SKIPPED)
+    for line in _left_out(rows.entry, place.folder / SKIPPED):
+        console.print(line, highlight=False)
     console.print(f"weights  {weights} ({weights.why})", highlight=False)
 
     from finetune.export import export
@@ -87,7 +100,9 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
     with listening() as stopping, assemble(recipe, model, rows, folder, place, console, stopping) as trainer:
         trainer.run.check()
         console.print("         gradients reach every adapter matrix")
-        answers.before()
+        with steps("asking the base", total=1, console=console) as step:
+            step("what it answers before training, for the report")
+            answers.before()
         found, refused = checkpoint.newest(place.checkpoints)
         for reason in refused:
             console.print(reason, highlight=False)
@@ -108,21 +123,39 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
         adapter = place.folder / "adapter"
         facts = facts_of(trainer, place) | {"weights": str(weights), "device": models.device_name()}
         shutil.rmtree(adapter, ignore_errors=True)
-        export(model, recipe, base, rows.entry, facts, adapter)
-        place.keep(adapter)
-        probes = probe(model, rows, answers.renderer, str(weights))
-        (adapter / PROBES).write_text(probes.model_dump_json() + "\n", encoding="utf-8")
-        write(adapter, answers.after())
-        place.finish(adapter)
+        with steps("finishing", total=3, console=console) as step:
+            step("the adapter's files")
+            export(model, recipe, base, rows.entry, facts, adapter)
+            place.keep(adapter)
+            step("probes, which a server checks the adapter by")
+            probes = probe(model, rows, answers.renderer, str(weights))
+            (adapter / PROBES).write_text(probes.model_dump_json() + "\n", encoding="utf-8")
+            step("what it answers now, and the report")
+            write(adapter, answers.after())
+            place.finish(adapter)
     processes.wait()
-    console.print(f"adapter written to {recipe.folder}", highlight=False)
+    said = f"; its {SKIPPED} names the records that were left out" if rows.skipped else ""
+    console.print(f"adapter written to {recipe.folder}{said}", highlight=False)
 
 
 def _counted(recipe: Recipe, entry: DatasetEntry) -> str:
     aside = f", {entry.heldout.conversations} held out" if entry.heldout else ""
-    dropped = "".join(f", {count} rows {reason}" for reason, count in entry.dropped.items())
     kinds = ("preferences", "pairs") if recipe.method == "dpo" else ("conversations", "answers")
     return (
         f"data     {entry.conversations} {kinds[0]}, {entry.targets} {kinds[1]},"
-        f" {entry.learnt_tokens} of {entry.tokens} tokens learnt{aside}{dropped}"
+        f" {entry.learnt_tokens} of {entry.tokens} tokens learned{aside}"
     )
+
+
+def _left_out(entry: DatasetEntry, skipped: Path) -> list[str]:
+    """What of the data is not learned, and why: a line for rows and records, one for keys."""
+    lines = []
+    if entry.dropped:
+        rows = ", ".join(f"{count:,} {reason}" for reason, count in entry.dropped.items())
+        bad = f"; {skipped} names the records" if BAD & entry.dropped.keys() else ""
+        lines.append(f"left out {rows}{bad}")
+    if entry.unused:
+        keys = ", ".join(f"{shown(key)} ({count:,})" for key, count in [*entry.unused.items()][:_KEYS])
+        more = f" and {len(entry.unused) - _KEYS} more" if len(entry.unused) > _KEYS else ""
+        lines.append(f"keys     that said nothing, and in how many records: {keys}{more}")
+    return lines

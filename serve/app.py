@@ -20,7 +20,7 @@ from serve.origins import allow_origins
 from serve.preload import held_before
 from serve.registry.registry import Registry
 from serve.request_ids import RequestIds
-from serve.routes import adapters, aliases, chat, document, gate, keys, metrics, models, upkeep, uploads
+from serve.routes import adapters, aliases, base, chat, document, gate, keys, metrics, models, upkeep, uploads
 from serve.settings import Settings
 from serve.watch import Watch
 
@@ -63,7 +63,7 @@ def create_app(settings: Settings, registry: Registry, engine: Engine, lifecycle
     app.state.lifecycle = lifecycle
     app.state.watch = watch = Watch(Metrics(settings.measured_versions), tracing.start())
     lifecycle.observe = watch.load_phase
-    for resource in (chat, models, adapters, aliases, gate, uploads, keys, upkeep, metrics, document):
+    for resource in (chat, models, base, adapters, aliases, gate, uploads, keys, upkeep, metrics, document):
         app.include_router(resource.router)
     app.add_middleware(BodyLimit, limit=settings.body_limit, stall=settings.stall_seconds)
     app.add_middleware(RequestIds, metrics=watch.metrics)

@@ -78,15 +78,17 @@ async def _known(request: Request, given: HTTPAuthorizationCredentials | None) -
         raise _unauthorised("The request has no API key; send one as `Authorization: Bearer enx_...`.")
     registry, secret = request.app.state.registry, given.credentials
     # A thread has to wait for its turn with the streams that the event loop serves.
-    found = registry.key_at_hand(secret) or await asyncio.to_thread(registry.key, secret)
+    found = registry.key_at_hand(secret)
     if found is None:
-        raise _unauthorised("This API key is not known here; `serve keys ls` lists those that are.")
+        found = await asyncio.to_thread(registry.key, secret)
+    if not isinstance(found, Key):
+        raise _unauthorised("This API key is not known here.")
     if found.lapsed:
         raise _unauthorised(
             f"The API key {found.name!r} {found.lapsed}; make a new one with `serve keys create`."
         )
     request.state.key = found
-    return cast(Key, found)
+    return found
 
 
 def require(key: Key, adapter: str) -> None:

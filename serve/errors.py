@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from data.errors import UserError, shown
 from serve import request_ids
+from serve.doors import elsewhere
 from serve.registry.records import (
     AliasMoved,
     DamagedBlob,
@@ -48,6 +49,9 @@ _ANSWERS: dict[type[UserError], tuple[int, str]] = {
 }
 """Status and code of the errors that know nothing of HTTP; the first class that fits answers."""
 
+
+MAX_PATH = 200
+"""Characters of a path that is no route, in which what was meant is looked for."""
 
 RETRY_SECONDS = 2
 """What `Retry-After` says where the same request may succeed in a moment."""
@@ -145,7 +149,8 @@ async def _no_such_route(request: Request, error: Exception) -> JSONResponse:
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     phrase = HTTPStatus(error.status_code).phrase
     path = shown(request.url.path)
-    message = f"{phrase}: {request.method} {path} is no route of this server; see /openapi.json."
+    way = elsewhere(request.url.path[:MAX_PATH]) or "see /openapi.json"
+    message = f"{phrase}: {request.method} {path} is no route of this server; {way}."
     if error.status_code not in (404, 405):
         message = f"{error.detail}."
     return answer(ApiError(message, status=error.status_code, code=code), error.headers)

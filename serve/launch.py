@@ -1,10 +1,9 @@
 """`serve up`: from a base's folder to a server that answers, and cleanly down again."""
 
+import gc
 import logging
-import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +17,14 @@ from rich.console import Console
 
 from data.bases import find_base
 from data.errors import UserError
-from data.home import home, key_file, registry_folder
+from data.home import key_file, registry_folder
 from data.limits import LORA_RANKS
 from data.manifest import read_base
-from serve.settings import Settings, ToolStrictLevel
+from serve.log_file import captured
+from serve.own_key import known_by_port, own_key
+from serve.settings import Settings, ToolStrictLevel, context_of
 
 if TYPE_CHECKING:
-    from serve.registry.keys import Keys
     from serve.registry.storage import Storage
 
 
@@ -44,6 +44,7 @@ def up(
     blobs: str | None = None,
     request_seconds: float = Settings.request_seconds,
     cors_origins: tuple[str, ...] = (),
+    log_to: str | None = None,
 ) -> None:
     """Serve `base` (a built base's name, or a folder with a base.json) until Ctrl-C or SIGTERM."""
     if max_lora_rank not in LORA_RANKS:
@@ -51,6 +52,11 @@ def up(
     folder = find_base(base)
     if folder is None:
         raise UserError(f"there is no base {base!r} here; get it with `finetune base {base}`.")
+    if max_model_len and (longest := context_of(folder)) and max_model_len > longest:
+        raise UserError(
+            f"--max-model-len {max_model_len} is more than the {longest} tokens that {folder.name} was made "
+            "for; ask for less."
+        )
     settings = Settings(
         base=read_base(folder),
         folder=folder.resolve(),
@@ -67,27 +73,21 @@ def up(
         cors_origins=cors_origins,
     )
     with _listener(host, port) as listener:
-        from serve.registry.storage import Storage  # SQLAlchemy, and only once the arguments are right
+        from serve.registry.storage import open_storage  # SQLAlchemy, and only once the arguments are right
 
-        storage = Storage(registry or registry_folder(), database, blobs)
-        own_key(storage.keys)
-        with _log_file(port) as (log, terminal):
-            uvloop.run(_serve(settings, storage, listener, log, terminal))
-
-
-def own_key(keys: "Keys") -> None:
-    """Where there is no key at all, make one for everything, that this user's commands find by themselves."""
-    if keys.all():
-        return
-    secret = keys.create("local", ["admin"])
-    key_file().parent.mkdir(parents=True, exist_ok=True)
-    key_file().unlink(missing_ok=True)
-    with os.fdopen(os.open(key_file(), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secret + "\n")
+        storage = open_storage(registry or registry_folder(), database, blobs)
+        file = key_file(registry, database)
+        aside = own_key(storage.keys, file)
+        with known_by_port(port, registry, database), captured(port, log_to) as (log, terminal):
+            if aside:
+                terminal.print(
+                    f"{file} is this registry's new key; the one that lay there is kept in {aside}"
+                )
+            uvloop.run(_serve(settings, storage, listener, log, file, terminal))
 
 
 async def _serve(
-    settings: Settings, storage: "Storage", listener: socket.socket, log: Path, terminal: Console
+    settings: Settings, storage: "Storage", listener: socket.socket, log: str, key: Path, terminal: Console
 ) -> None:
     from serve.preload import named, preload
     from serve.registry.registry import Registry
@@ -110,6 +110,11 @@ async def _serve(
     from serve.request_ids import log_to_standard_error
 
     log_to_standard_error()
+    # A collection walks through all objects, and nothing is answered meanwhile. The 750 000 that came with
+    # the imports stay for good, so it need not: half a second of processor time, several where others want it
+    # too. Before the first engine, which has to be collected when it dies.
+    gc.collect()
+    gc.freeze()
     engine = Supervisor(lambda: VllmEngine(settings))
     lifecycle = engine.adapters = Lifecycle(
         engine, registry.make_ready, Bounds.of(settings), agrees=Prober(engine, registry.storage)
@@ -122,7 +127,7 @@ async def _serve(
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, server.stop)
         terminal.print(f"engine ready in {time.monotonic() - began:.0f} s")
-        terminal.print(f"serving on {settings.url}, for example:\n{_example(settings)}")
+        terminal.print(f"serving on {settings.url}, for example:\n{_example(settings, key)}")
         await server.serve(sockets=[listener])
     except UserError:
         raise
@@ -167,30 +172,9 @@ def _listener(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-@contextmanager
-def _log_file(port: int) -> Iterator[tuple[Path, Console]]:
-    """Send what this process and its children print to a file; the console still reaches the terminal."""
-    path = home() / "logs" / f"serve-{port}.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with path.open("w") as log, os.fdopen(os.dup(1), "w") as terminal:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-        try:
-            yield path, Console(file=terminal, highlight=False, markup=False, soft_wrap=True)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for kept, number in zip(saved, (1, 2), strict=True):
-                os.dup2(kept, number)
-                os.close(kept)
-
-
-def _example(settings: Settings) -> str:
+def _example(settings: Settings, file: Path) -> str:
     question = f'{{"model": "{settings.base.name}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
-    key = f'-H "authorization: Bearer $(cat {key_file()})"'
+    key = f'-H "authorization: Bearer $(cat {file})"'
     return (
         f"  curl {settings.url}/v1/chat/completions {key} -H 'content-type: application/json' -d '{question}'"
     )

@@ -8,6 +8,7 @@ from data.probes import FILE, Probes
 from serve import parity
 from serve.engine.protocol import Engine
 from serve.parity import Agreement, Named
+from serve.registry.folders import COMPUTED
 from serve.registry.records import Version
 from serve.registry.storage import Storage
 from serve.registry.verdicts import Verdict
@@ -21,7 +22,7 @@ class Prober:
 
     async def __call__(self, version: Version) -> None:
         """For a version in the engine; UserError with what disagrees. One without probes passes."""
-        blob, verdicts = version.files.get(FILE), self._storage.verdicts
+        blob, verdicts = probes_of(version.files), self._storage.verdicts
         if blob is None:
             return
         verdict = await asyncio.to_thread(verdicts.find, version.digest, self._engine.identity)
@@ -33,6 +34,11 @@ class Prober:
 
     def _probes(self, blob: str) -> Probes:
         return Probes.model_validate_json(b"".join(self._storage.blobs.read(blob)))
+
+
+def probes_of(files: dict[str, str]) -> str | None:
+    """The digest of a version's probes: those that came with it, else those that a server computed."""
+    return files.get(FILE) or files.get(COMPUTED)
 
 
 async def replay(engine: Engine, probes: Probes, version: Version) -> Verdict:

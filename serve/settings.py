@@ -1,5 +1,6 @@
 """What one server is started with."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,16 @@ BASE_ALIASES = ("casperhansen-mistral-small-24b-instruct-2501-awq",)
 ToolStrictLevel = Literal["auto", "function", "parameter"]
 """What a called tool's name and arguments are held to while they are generated, where the request's tools
 do not say `strict` themselves: nothing, the tools' names, or the tools' schemas too. vLLM's term."""
+
+
+def context_of(folder: Path) -> int | None:
+    """Tokens of prompt and answer that a base was made for, by its config; None where that does not say."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    longest = config.get("text_config", config).get("max_position_embeddings")
+    return longest if isinstance(longest, int) else None
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,9 @@ class Settings:
     """Bytes of a chat request at most."""
     stall_seconds: float = 20
     """How long a file on its way may stand still."""
+    probe_seconds: float = 300
+    """How long a process of the lowest priority may compute probes for an adapter that was trained elsewhere
+    and came without; 0: none are computed here."""
     max_inflight: int = 64
     max_queue: int = 256
     queue_seconds: float = 60

@@ -1,5 +1,6 @@
 """What tests of several packages share: the embedded base, and one real server for the whole session."""
 
+import gc
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from bench.parent import die_with_parent
 from bench.ready import wait_until_ready
 from data.home import base_folder
 from data.manifest import BaseManifest, read_base
+from tests.forked import Forge, forging
 
 # A hub that cannot be reached must not be asked.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -44,6 +46,19 @@ class Server:
         return {"authorization": f"Bearer {self.key}"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_others_garbage() -> None:
+    """Leave what other modules made out of this one's collections, which would walk through a million objects
+    of libraries and tests for as long as a second, here or in a server's thread."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """What is still frozen at the end of the process would be told as leaked by libraries of C++."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def base() -> Path:
     """The folder of the embedded base, which `make test` builds before the tests."""
@@ -60,6 +75,13 @@ def server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     (home / "bases" / BASE).symlink_to(base.resolve())
     with serving(home, base, "--max-loras", str(MAX_LORAS), "--max-model-len", str(MAX_LEN)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def forge() -> Iterator[Forge]:
+    """`python -m finetune` without the seconds that its imports take."""
+    with forging() as forge:
+        yield forge
 
 
 @contextmanager

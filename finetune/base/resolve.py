@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data.bases import find_base, folder_of, hub_place, linked_place, must_come_from, repo_of
-from data.errors import UserError
+from data.errors import UnknownBaseError, UserError
 from data.home import base_folder
 from data.manifest import BaseManifest, read_base
 from finetune.base import catalogue
@@ -31,7 +31,7 @@ def find(reference: str) -> Path:
     if reference not in known and folder_of(reference) is None and repo_of(reference) is None:
         near = get_close_matches(reference, known, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"known bases: {', '.join(known)}."
-        raise UserError(f"base {reference!r} is not known; {hint}")
+        raise UnknownBaseError(f"base {reference!r} is not known; {hint}")
     raise UserError(
         f"base {reference!r} is not on this machine yet; get it with `finetune base {reference}`."
     )

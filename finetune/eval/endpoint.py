@@ -12,6 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import stamina
 
+from data.endpoint import root_of
 from data.errors import UserError
 from data.home import api_key
 
@@ -48,7 +49,7 @@ class Endpoint:
         patience_s: float = 60,
         key: str | None = None,
     ) -> None:
-        self.url = url.rstrip("/").removesuffix("/v1")
+        self.url = root_of(url)
         self._patience = patience_s
         self._key = api_key(self.url) if key is None else key
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=10)

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data import digest
+from data.endpoint import root_of
 from data.errors import UserError
 from data.report import EvalReport, Result, Sample, read_report
 from finetune.eval import statistics
@@ -142,7 +143,7 @@ async def _ask_all(
 
 
 def _same(url: str, other: str) -> bool:
-    return url.rstrip("/").removesuffix("/v1") == other.rstrip("/").removesuffix("/v1")
+    return root_of(url) == root_of(other)
 
 
 class _Court:

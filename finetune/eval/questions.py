@@ -58,7 +58,7 @@ def _of_task(task: Task, seed: int) -> list[Question]:
             for category in dict.fromkeys(task.categories)
             for question in _drawn(bfcl.questions(task.name, category), task.limit, seed)
         ]
-    conversations = list(formats.read(task.data))
+    conversations = list(formats.read(task.opened(task.data)))
     if not conversations:
         raise UserError(f"{task.data} holds no conversation; task {task.name!r} needs at least one.")
     named = zip(_unique_ids(conversations, task.data), conversations, strict=True)
@@ -74,7 +74,10 @@ def _drawn(items: list[Item], limit: int | None, seed: int) -> list[Item]:
 
 
 def _maker(task: ToolsTask | ReferenceTask | PerplexityTask) -> scorers_named.Maker | None:
-    return scorers_named.maker(task.scorer, task.schema_file) if isinstance(task, ReferenceTask) else None
+    if not isinstance(task, ReferenceTask):
+        return None
+    schema = Path(task.opened(task.schema_file)) if task.schema_file else None
+    return scorers_named.maker(task.scorer, schema)
 
 
 def _unique_ids(conversations: list[Conversation], path: Path) -> list[str]:

@@ -16,6 +16,7 @@ from finetune.eval.endpoint import Endpoint
 from finetune.eval.journal import Journal
 from finetune.eval.question import Question
 from finetune.eval.suite import Suite
+from finetune.progress import moving
 
 
 @dataclass
@@ -112,13 +113,8 @@ def _remember(job: _Job, reply: Reply, cache: AnswerCache) -> None:
 
 
 def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(28),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(28), MofNCompleteColumn(), TimeRemainingColumn())
+    return moving(*columns, console=Console(stderr=True), live=True)
 
 
 def _bars(

@@ -1,4 +1,4 @@
-"""What the model answers to a few held-out prompts, before training and after it, for the report."""
+"""What the model answers to a few prompts of the data, before training and after it, for the report."""
 
 import json
 from pathlib import Path

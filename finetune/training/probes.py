@@ -34,7 +34,7 @@ def probe(model: Any, rows: Any, renderer: Renderer, computed: str) -> Probes:
     training = model.training
     model.eval()
     try:
-        found = [_probe(model, *one) for one in asked]
+        found = [probe_at(model, *one) for one in asked]
     finally:
         model.train(training)
     return Probes(computed=computed, probes=found)
@@ -53,15 +53,16 @@ def _chosen(table: Any) -> list[tuple[list[int], list[int]]]:
     return chosen
 
 
-def _probe(model: Any, source: Source, ids: list[int], places: list[int]) -> Probe:
+def probe_at(model: Any, source: Source, ids: list[int], places: list[int]) -> Probe:
+    """What the base and the adapter say at `places` of `ids`."""
     with model.disable_adapter():
-        base = _distributions(model, ids, places)
-    adapter = _distributions(model, ids, places)
+        base = distributions(model, ids, places)
+    adapter = distributions(model, ids, places)
     found = [Place(at=at, base=b, adapter=a) for at, b, a in zip(places, base, adapter, strict=True)]
     return Probe(source=source, token_ids=ids, places=found)
 
 
-def _distributions(model: Any, ids: list[int], places: list[int]) -> list[list[tuple[int, float]]]:
+def distributions(model: Any, ids: list[int], places: list[int]) -> list[list[tuple[int, float]]]:
     """The likeliest tokens at `places` of `ids`, each given those before it."""
     causal = model.get_base_model()
     inputs = lay([(ids, ids)], 1).to(model.device).inputs

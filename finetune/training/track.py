@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback
 
+from finetune.progress import moving
 from finetune.recipe import Recipe
 from finetune.training import processes
 from finetune.training.workplace import Workplace
@@ -58,7 +59,7 @@ class Tracker(TrainerCallback):
             TimeRemainingColumn(),
         )
         live = self._console.is_terminal and processes.first()
-        self._progress = Progress(*columns, console=self._console, disable=not live)
+        self._progress = moving(*columns, console=self._console, live=live)
         self._progress.start()
         nothing: dict[str, Any] = {"loss": float("nan"), "speed": 0.0, "heldout": ""}
         self._progress.add_task("training", total=state.max_steps, completed=state.global_step, **nothing)

@@ -20,7 +20,7 @@ SHORT_PROMPT = 320
 
 @dataclass(frozen=True)
 class Generation:
-    """One held-out prompt: what was said to it before and after training, and what the data has."""
+    """One prompt of the data: what was said to it before and after training, and what the data has."""
 
     prompt: str
     before: str

@@ -1,11 +1,9 @@
 """Examine records, whichever their kind. One `Examiner` lives in each process."""
 
 from data.duplicates import fingerprint
-from data.formats import record
-from data.formats.importing import imported
-from data.formats.preference import preference as importer
-from data.preference import Preference
+from data.formats import preference, record
 from data.splits import keys_of
+from finetune.intake import UNREADABLE
 from finetune.render import Renderer, open_renderer
 from finetune.validate import conversations, preferences
 from finetune.validate.chunk import Chunk, Examined, Settings
@@ -29,26 +27,30 @@ class Examiner:
     def _conversations(self, chunk: Chunk, result: Examined) -> None:
         prints = []
         for raw in chunk.records:
-            one = record(raw, chunk.format)
-            if one.conversation is None:
-                _unreadable(one.where, one.problem, result)
+            read = record(raw, chunk.format, self._settings.ignore)
+            result.tally.unused.update(read.unused)
+            if (one := read.conversation) is None:
+                _unreadable(read.where, read.problem, result)
                 continue
-            conversations.examine(one.conversation, one.where, self._renderer, self._settings, result)
-            result.places.append(one.where)
-            prints.append(fingerprint(one.conversation))
+            if not conversations.examine(one, read.where, self._renderer, self._settings, result):
+                continue
+            result.places.append(read.where)
+            prints.append(fingerprint(one))
             if self._settings.split:
-                result.keys.append(keys_of(one.conversation))
+                result.keys.append(keys_of(one))
         result.fingerprints = b"".join(prints)
 
     def _preferences(self, chunk: Chunk, result: Examined) -> None:
         prints, answered = [], []
         for raw in chunk.records:
-            one = imported(raw, importer, Preference, "a preference")
-            if isinstance(one, str):
-                _unreadable(raw.where, one, result)
+            read = preference.record(raw, self._settings.ignore)
+            result.tally.unused.update(read.unused)
+            if (one := read.preference) is None:
+                _unreadable(read.where, read.problem, result)
                 continue
-            preferences.examine(one, raw.where, self._renderer, self._settings, result)
-            result.places.append(raw.where)
+            if not preferences.examine(one, read.where, self._renderer, self._settings, result):
+                continue
+            result.places.append(read.where)
             prints.append(fingerprint(preferences.whole(one)))
             answered.append(fingerprint(one.answered(one.chosen)))
             if self._settings.split:
@@ -57,5 +59,5 @@ class Examiner:
 
 
 def _unreadable(where: str, problem: str | None, result: Examined) -> None:
-    result.tally.dropped["cannot be read"] += 1
+    result.tally.dropped[UNREADABLE] += 1
     result.note("unreadable", where, problem or "it cannot be read; mend it.")

@@ -1,18 +1,9 @@
 """`serve`: the server and its registry on the command line. Heavy imports wait for their command."""
 
-import sys
+from data import commands
+from serve.cli import chat, doctor, gate, keys, registry, server, top, upkeep
 
-import typer
-
-from data.errors import UserError
-from serve.cli import doctor, gate, keys, registry, server, top, upkeep
-
-app = typer.Typer(
-    help="Serve LoRA adapters from one AWQ base, and manage their versions.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = commands.program("Serve LoRA adapters from one AWQ base, and manage their versions.")
 
 for command in (
     server.up,
@@ -25,7 +16,8 @@ for command in (
     gate.gate,
     registry.pin,
     registry.rm,
-    server.chat,
+    chat.chat,
+    server.logs,
     doctor.doctor,
     top.top,
     upkeep.gc,
@@ -33,14 +25,10 @@ for command in (
     upkeep.export,
     upkeep.import_,
 ):
-    app.command(command.__name__.rstrip("_"))(command)
+    app.command(command.__name__.rstrip("_"), cls=commands.Command)(command)
 app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:
-    """The console script: a UserError is one line on standard error and exit code 2."""
-    try:
-        app()
-    except UserError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+    """The console script."""
+    commands.run(app)

@@ -5,15 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
+from data import commands
 from data.errors import UserError
 from serve.cli.printing import Blobs, Database, Json, Registry, Url, as_json, table, when
 
-app = typer.Typer(
-    help="API keys: make, list and revoke them.", no_args_is_help=True, pretty_exceptions_enable=False
-)
+app = commands.group("API keys: make, list and revoke them.")
 
 
-@app.command()
+@app.command(cls=commands.Command)
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the key is for.")],
     scope: Annotated[
@@ -49,7 +48,8 @@ def create(
     typer.echo(made["secret"])
 
 
-@app.command()
+@app.command(cls=commands.Command)
+@app.command("list", cls=commands.Command, hidden=True)
 def ls(url: Url = None, json: Json = False) -> None:
     """List the keys, revoked and expired ones too."""
     from serve.client.registry import keys
@@ -74,7 +74,7 @@ def ls(url: Url = None, json: Json = False) -> None:
     )
 
 
-@app.command()
+@app.command(cls=commands.Command)
 def revoke(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The key's name.")],
     url: Url = None,

@@ -12,8 +12,12 @@ Alias = Annotated[str, typer.Option("--alias", help="The alias to move.")]
 
 
 def push(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The adapter's folder, as training wrote it.")
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="The folder that a trainer wrote, hf:OWNER/NAME@REVISION, or s3://BUCKET/PREFIX.",
+        ),
     ],
     name: Annotated[str, typer.Option("--name", help="The adapter's name on the server.")],
     alias: Annotated[
@@ -29,7 +33,7 @@ def push(
     """Upload an adapter; it answers requests when this returns."""
     from serve.client.push import push
 
-    pushed = push(folder, name, alias, url, allow_noop)
+    pushed = push(source, name, alias, url, allow_noop, say=lambda text: typer.echo(text, err=True))
     if json:
         as_json(pushed)
         return
@@ -39,7 +43,10 @@ def push(
 
 def pull(
     version: Versioned,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The same, as `finetune export` takes it.")] = None,
     url: Url = None,
     json: Json = False,
 ) -> None:
@@ -47,6 +54,10 @@ def pull(
     from serve.client.registry import download
     from serve.registry.records import Reference
 
+    if (folder is None) == (out is None):
+        raise UserError(f"name one folder to write to, as in `serve pull {version} DIR`.")
+    folder = folder or out
+    assert folder is not None
     files = download(Reference.parse(version), folder, url)
     if json:
         as_json({"folder": str(folder), "files": files})
@@ -189,11 +200,28 @@ def rm(
     from serve.client import registry
     from serve.registry.records import Reference
 
-    removed = registry.remove(Reference.parse(reference), url)
+    parsed = Reference.parse(reference)
+    if reference == parsed.name:
+        raise UserError(_choices(reference, registry.removable(reference, url)))
+    removed = registry.remove(parsed, url)
     if json:
         as_json(removed)
-        return
-    typer.echo(f"{reference} is removed")
+    elif parsed.alias:
+        left = f"; {parsed.name}@{removed['previous']} stays" if removed.get("previous") else ""
+        typer.echo(f"the alias {reference} is removed{left}")
+    else:
+        typer.echo(f"{reference} is removed; `serve gc` frees its bytes once it has been so for a week")
+
+
+def _choices(name: str, parts: list[str]) -> str:
+    """What to say instead where a whole adapter is named: a version is the only copy of its weights."""
+    if not parts:
+        return f"nothing is left of {name!r}: its versions are removed, and no alias names one."
+    shown = ", ".join(parts[:20]) + (f" and {len(parts) - 20} more" if len(parts) > 20 else "")
+    return (
+        f"{name!r} is an adapter with all its versions; name what to remove, an alias before the version "
+        f"that it means: {shown}."
+    )
 
 
 def _moved(moved: dict[str, Any], json: bool) -> None:
@@ -223,18 +251,18 @@ def _provenance(version: dict[str, Any]) -> None:
     told = version["provenance"]
     if not told:
         return
-    data, coverage = told["dataset"], told["coverage"]
-    losses = ", ".join(f"{key} {value:g}" for key, value in list(told["training"].items())[:4])
-    typer.echo(
-        f"  @{version['version']}: {data['conversations']} conversations of {data['digest'][:19]}, recipe "
-        f"{told['recipe'][:19]}, base {told['base']['name']}, code {told['code'].get('enxerto', 'unknown')}"
-    )
+    coverage = told["coverage"]
+    losses = ", ".join(f"{key} {value:g}" for key, value in list(told.get("training", {}).items())[:4])
+    typer.echo(f"  @{version['version']}: {_origin(told)}")
     where = ", ".join(version["loaded"]) or "no server"
     typer.echo(
         f"      changes {coverage['changed']} of {coverage['modules']} layers; loaded by {where}"
         + (f"; {losses}" if losses else "")
         + (f"; was {', '.join(version['was'])}" if version["was"] else "")
     )
+    if measured := told.get("report"):
+        numbers = ", ".join(f"{name} {value:g}" for name, value in list(measured.items())[:4])
+        typer.echo(f"      the report that came with it: {numbers}")
     for verdict in version["parity"]:
         found = verdict["found"]["adapter"]
         said = verdict["why"] or (
@@ -242,6 +270,21 @@ def _provenance(version: dict[str, Any]) -> None:
             f"{found['top1']:.0%} of {found['places']} places)"
         )
         typer.echo(f"      {verdict['engine']}: {said}")
+
+
+def _origin(told: dict[str, Any]) -> str:
+    """What a version was made of, or where one that was trained elsewhere is from."""
+    if (adopted := told.get("adopted")) is None:
+        data = told["dataset"]
+        return (
+            f"{data['conversations']} conversations of {data['digest'][:19]}, recipe "
+            f"{told['recipe'][:19]}, base "
+            f"{told['base']['name']}, code {told['code'].get('enxerto', 'unknown')}"
+        )
+    claims = f"claims base {adopted['claimed_base']}" if adopted["claimed_base"] else "names no base"
+    why = f"; parity not checked: {adopted['without_probes']}" if adopted["without_probes"] else ""
+    what = f"{adopted['layout']}, {adopted['digest'][:19]}"
+    return f"trained elsewhere: {adopted['source']} ({what}), {claims}{why}"
 
 
 def _report(number: int, report: dict[str, Any]) -> None:

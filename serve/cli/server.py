@@ -1,11 +1,10 @@
-"""`serve up` and `serve chat`."""
+"""`serve up` and `serve logs`."""
 
-import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from serve.cli.printing import Blobs, Database, Registry, Url
+from serve.cli.printing import Blobs, Database, Registry
 from serve.settings import Settings, ToolStrictLevel
 
 
@@ -44,6 +43,12 @@ def up(
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="A web page's origin that may call from a browser; several go.")
     ] = None,
+    log_to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Where the log goes, - for standard output; else where `serve logs` looks."
+        ),
+    ] = None,
 ) -> None:
     """Start the server: vLLM with the base, the registry, and Chat Completions over both."""
     from serve import launch
@@ -64,26 +69,22 @@ def up(
         blobs,
         request_seconds,
         tuple(cors_origin or ()),
+        log_to,
     )
 
 
-def chat(
-    text: Annotated[
-        str | None, typer.Argument(help="What to say; without it, lines from standard input.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="An adapter, as NAME, NAME:ALIAS or NAME@NUMBER; else the base.")
-    ] = None,
-    url: Url = None,
+def logs(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The server's port.")] = 8321,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what is added, until Ctrl-C.")
+    ] = False,
+    lines: Annotated[int, typer.Option(min=0, help="How many of the last lines.")] = 100,
 ) -> None:
-    """Talk to the base or to an adapter."""
-    from serve.client import chat as talk
-    from serve.client import registry
+    """Show the log that a server on this machine writes."""
+    from serve import log_file
 
-    model = model or registry.base_name(url)
-    if text is None and sys.stdin.isatty():
-        typer.echo(f"Talking to {model}: a line is a message, Ctrl-D ends.", err=True)
-    messages: list[dict[str, Any]] = []
-    for line in [text] if text is not None else sys.stdin:
-        messages.append({"role": "user", "content": line.strip()})
-        messages.append({"role": "assistant", "content": talk.chat(messages, model, url)})
+    try:
+        for text in log_file.lines_of(port, lines, follow):
+            typer.echo(text, nl=False)
+    except KeyboardInterrupt:
+        typer.echo()

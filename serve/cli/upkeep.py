@@ -23,9 +23,9 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR")]
 @contextmanager
 def opened(registry: Path | None, database: str | None, blobs: str | None) -> "Iterator[Storage]":
     """The registry on its disks; it may be in use by servers meanwhile."""
-    from serve.registry.storage import Storage
+    from serve.registry.storage import open_storage
 
-    storage = Storage(registry or registry_folder(), database, blobs)
+    storage = open_storage(registry or registry_folder(), database, blobs)
     try:
         yield storage
     finally:

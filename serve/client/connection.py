@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import stamina
 
+from data.endpoint import root_of
 from data.errors import UserError
-from data.home import api_key
+from data.home import api_key, key_file_for
 
 DEFAULT_URL = "http://127.0.0.1:8321"
 ATTEMPTS = 4
@@ -23,24 +24,36 @@ _TIMEOUT = httpx.Timeout(30, read=600)
 
 
 def server_url(url: str | None = None) -> str:
-    """The server to talk to: as given, else `$ENXERTO_URL`, else this machine."""
-    return (url or os.environ.get("ENXERTO_URL") or DEFAULT_URL).rstrip("/")
+    """The root of the server to talk to: as given, else `$ENXERTO_URL`, else this machine."""
+    return root_of(url or os.environ.get("ENXERTO_URL") or DEFAULT_URL)
+
+
+class Client(httpx.Client):
+    """An HTTP client that knows whether anybody answered it yet."""
+
+    answered = False
+
+    def send(self, *arguments: Any, **options: Any) -> httpx.Response:
+        response = super().send(*arguments, **options)
+        self.answered = True
+        return response
 
 
 @contextmanager
-def connect(url: str | None) -> Iterator[httpx.Client]:
+def connect(url: str | None) -> Iterator[Client]:
     """A connection to the server, whose failures are one sentence each."""
     chosen = server_url(url)
     try:
         key = api_key(chosen)
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        with httpx.Client(base_url=chosen, timeout=_TIMEOUT, headers=headers) as client:
+        with Client(base_url=chosen, timeout=_TIMEOUT, headers=headers) as client:
             yield client
     except httpx.HTTPStatusError as error:
-        hint = ""
-        if error.response.status_code == 401:
-            hint = " The command sends $ENXERTO_API_KEY, or on this machine the key that `serve up` made."
-        raise UserError(f"{error}{hint}") from None
+        raise UserError(f"{error}{_key_hint(chosen) if error.response.status_code == 401 else ''}") from None
+    except (httpx.ReadTimeout, httpx.WriteTimeout):
+        raise UserError(
+            f"{chosen} has said nothing for too long; look at its log with `serve logs`."
+        ) from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise UserError(
             f"no answer from {chosen} ({error}); start it with `serve up`, or name another with --url."
@@ -51,16 +64,23 @@ def ask(method: str, path: str, url: str | None, body: Any = None) -> dict[str, 
     """One small request, repeated while the server is only busy: all of these may be said twice."""
     answer: dict[str, Any] = {}
     with connect(url) as client:
-        for attempt in attempts():
+        for attempt in attempts(client):
             with attempt:
                 answer = read(client.request(method, path, json=body))
     return answer
 
 
-def attempts() -> Iterator[stamina.Attempt]:
-    """Turns at something that may fail in passing; each but the first is announced on standard error."""
+def attempts(client: Client) -> Iterator[stamina.Attempt]:
+    """Turns at something that may fail in passing; each but the first is announced on standard error.
+
+    A server that never answered `client` is not there: nobody is asked twice to find that out.
+    """
+
+    def worth_it(error: Exception) -> bool:
+        return _is_passing(error) and (client.answered or not isinstance(error, httpx.ConnectError))
+
     stamina.instrumentation.set_on_retry_hooks([_announce])
-    return iter(stamina.retry_context(on=_is_passing, attempts=ATTEMPTS, wait_initial=0.2))
+    return iter(stamina.retry_context(on=worth_it, attempts=ATTEMPTS, wait_initial=0.2))
 
 
 def read(response: httpx.Response) -> dict[str, Any]:
@@ -87,6 +107,19 @@ def _is_passing(error: Exception) -> bool:
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.status_code in _PASSING
     return isinstance(error, (httpx.NetworkError, httpx.ConnectTimeout, httpx.RemoteProtocolError))
+
+
+def _key_hint(url: str) -> str:
+    """Which key was sent, or why none."""
+    if os.environ.get("ENXERTO_API_KEY"):
+        return " The command sent $ENXERTO_API_KEY; unset it, or set it to a key of this server."
+    file = key_file_for(url)
+    if file is None:
+        return " Set $ENXERTO_API_KEY to a key that the server's owner made with `serve keys create`."
+    return (
+        f" The command sent the one in {file}; on the server's own machine `serve keys create NAME --scope "
+        "admin --local` makes another, to be put there or in $ENXERTO_API_KEY."
+    )
 
 
 def _message(response: httpx.Response) -> str:

@@ -1,7 +1,8 @@
 """An adapter's folder to a server, going on where a connection broke."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -9,30 +10,82 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from data import digest
-from data.errors import UserError
-from data.manifest import ADAPTER_FILES, OPTIONAL_FILES
-from serve.client.connection import attempts, connect, read, require_success
+from data.errors import UserError, shown
+from data.manifest import ADAPTER_FILES, OPTIONAL_FILES, AdoptedManifest
+from serve.adopt.adopt import adopt
+from serve.adopt.folder import look
+from serve.adopt.layout import BaseLayout
+from serve.adopt.sources import fetched
+from serve.client.connection import ask, attempts, connect, read, require_success
+from serve.client.probes import add_probes
 from serve.registry.records import checked_name
 
 BLOCK_BYTES = 2**18
 
+Say = Callable[[str], None]
+
 
 def push(
-    folder: Path, name: str, aliases: list[str], url: str | None = None, allow_noop: bool = False
+    source: Path | str,
+    name: str,
+    aliases: list[str],
+    url: str | None = None,
+    allow_noop: bool = False,
+    say: Say = lambda text: None,
 ) -> dict[str, Any]:
     """Upload an adapter and wait until it answers; what the server says of the version.
 
-    What arrived is not sent twice: files in the server's store are not sent at all, and a broken file goes on
-    where it stands. The same files are the same version.
+    `source` is a folder that some trainer wrote, `hf:OWNER/NAME@REVISION` or `s3://BUCKET/PREFIX`; an adapter
+    that is not ours is mapped to PEFT's plain layout first. What stays behind, and what is not known of it,
+    is told to `say`. What arrived is not sent twice: files in the server's store are not sent at all, and a
+    broken file goes on where it stands. The same files are the same version.
     """
     checked_name(name)
+    with fetched(str(source)) as place:
+        found = look(place.folder)
+        if left := sorted({*found.left, *place.left}):
+            say(f"not uploaded: {_listed(left)}")
+        if found.layout == "enxerto":
+            return _upload(place.folder, name, aliases, url, allow_noop)
+        with TemporaryDirectory(prefix="enxerto-push-") as made:
+            layout = BaseLayout.model_validate(ask("GET", "/v1/base", url))
+            folder = Path(made) / "adapter"
+            manifest = adopt(found, layout, folder, place.source, name)
+            say(adopted(manifest))
+            if why := add_probes(folder, manifest, url):
+                say(f"no parity probes come with it: {why}")
+            answer = _upload(folder, name, aliases, url, allow_noop)
+    if without := (answer.get("adopted") or {}).get("without_probes"):
+        say(f"the server computed none either, so its parity is not checked: {without}")
+    return answer
+
+
+def adopted(manifest: AdoptedManifest) -> str:
+    """What is known of an adapter that was trained elsewhere, in one sentence."""
+    told = manifest.adopted
+    by = f", written by {told.trainer}" if told.trainer not in (None, told.layout) else ""
+    known = "" if told.known_base else f", no name of {manifest.base.name}"
+    claims = f"claims base {told.claimed_base}{known}" if told.claimed_base else "names no base"
+    return (
+        f"trained elsewhere: {told.source} ({told.layout}{by}) {claims}; its layers fit "
+        f"{manifest.base.name}, "
+        "which is all that can be compared"
+    )
+
+
+def _listed(names: list[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return shown(", ".join(names[:most]), 400) + more
+
+
+def _upload(folder: Path, name: str, aliases: list[str], url: str | None, allow_noop: bool) -> dict[str, Any]:
     files = files_of(folder)
     body = {"files": files, "aliases": aliases, "allow_noop": allow_noop}
     upload: str | None = None
     answer: dict[str, Any] = {}
     with connect(url) as client, _progress() as progress:
         task = progress.add_task(f"pushing {name}", total=sum(entry["size"] for entry in files.values()))
-        for attempt in attempts():
+        for attempt in attempts(client):
             with attempt:
                 if upload is None or client.get(f"/v1/uploads/{upload}").status_code == 404:
                     upload = read(client.post(f"/v1/adapters/{name}/uploads", json=body))["upload"]

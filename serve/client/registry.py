@@ -8,6 +8,7 @@ import httpx
 
 from data import digest
 from data.errors import UserError
+from data.names import BASE
 from data.policy import Policy
 from data.report import read_report
 from serve.client.connection import ask, connect, require_success
@@ -33,9 +34,12 @@ def adapter(name: str, url: str | None = None) -> dict[str, Any]:
     return ask("GET", f"/v1/adapters/{checked_name(name)}", url)
 
 
-def base_name(url: str | None = None) -> str:
-    """The name of the server's base."""
-    return str(ask("GET", "/health", url)["base"])
+def model_named(model: str, url: str | None = None) -> str:
+    """What to send as `model`: `base` is the server's base, unless an adapter of old has that name."""
+    if model != BASE:
+        return model
+    listed = [str(one["id"]) for one in ask("GET", "/v1/models", url)["data"]]
+    return model if BASE in listed else listed[0]
 
 
 def pointed_at(name: str, alias: str, url: str | None = None) -> int | None:
@@ -110,8 +114,15 @@ def remove(reference: Reference, url: str | None = None) -> dict[str, Any]:
         pointing = pointed_at(reference.name, reference.alias, url)
         if pointing is None:
             raise UserError(f"adapter {reference.name!r} has no alias {reference.alias!r}.")
-        return set_alias(reference.name, reference.alias, None, pointing, url)
+        return set_alias(reference.name, reference.alias, None, pointing, url) | {"previous": pointing}
     return ask("DELETE", _version(reference), url)
+
+
+def removable(name: str, url: str | None = None) -> list[str]:
+    """The names by which `remove` takes an adapter apart: its aliases, then its versions."""
+    found = adapter(name, url)
+    versions = [f"{name}@{one['version']}" for one in found["versions"] if one["state"] != "removed"]
+    return [*(f"{name}:{alias}" for alias in found["aliases"]), *versions]
 
 
 def collect(days: float, url: str | None = None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data.bases import find_base
 from data.errors import UserError
+from data.home import key_file
 from data.limits import LORA_RANKS
 from serve.doctor import kernels, machine, packages, room, server, storage
 from serve.doctor.finding import Finding, ok, problem
@@ -32,7 +33,9 @@ def examine(patient: Patient) -> Iterator[Finding]:
     yield from machine.findings(here, kind, patient.registry)
     yield from _base(patient, here, kind, running=health is not None)
     yield from storage.findings(patient.registry, patient.database, patient.blobs)
-    yield from server.findings(health, patient.host, patient.port)
+    yield from server.findings(
+        health, patient.host, patient.port, key_file(patient.registry, patient.database)
+    )
 
 
 def _base(patient: Patient, here: machine.Machine, kind: str | None, running: bool) -> Iterator[Finding]:

@@ -5,17 +5,18 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from data.home import key_file
 from serve.doctor.finding import Finding, ok, problem, warning
 
 ANSWER_SECONDS = 3
 
 
-def findings(health: dict[str, Any] | None, host: str, port: int) -> Iterator[Finding]:
+def findings(health: dict[str, Any] | None, host: str, port: int, file: Path) -> Iterator[Finding]:
+    """`file` is where the key of this registry lies."""
     yield _running(health, host, port) if health else _port(host, port)
-    yield _key()
+    yield _key(file)
 
 
 def health_of(host: str, port: int) -> dict[str, Any] | None:
@@ -52,10 +53,9 @@ def _port(host: str, port: int) -> Finding:
     return ok("port", f"{host}:{port} is free; no server runs there.")
 
 
-def _key() -> Finding:
+def _key(file: Path) -> Finding:
     if os.environ.get("ENXERTO_API_KEY"):
         return ok("key", "This user's commands send $ENXERTO_API_KEY.")
-    file = key_file()
     if not file.is_file():
         return ok("key", f"No key yet; the first `serve up` on a new registry makes {file}.")
     if stat.S_IMODE(file.stat().st_mode) & 0o077:

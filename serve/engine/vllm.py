@@ -38,7 +38,7 @@ from data.probes import TOP
 from serve.engine import plugin
 from serve.engine.defaults import KV_CACHE_GIB_ON_CPU, LORA_MODULES, SEQUENCES_ON_CPU
 from serve.engine.protocol import Answer, EngineDied, served_name
-from serve.engine.shapes import check_shape
+from serve.engine.shapes import check_shape, misfit
 from serve.engine.vllm_terms import in_vllms_terms
 from serve.errors import ApiError
 from serve.registry.records import Version
@@ -142,10 +142,12 @@ class VllmEngine:
             answer = await self._chat.create_chat_completion(request)
         except ValidationError as error:
             raise ApiError(f"The request is not valid: {first_error(error)}.", param=_field(error)) from None
+        except ApiError:
+            raise
         except Exception as error:
-            raise self._api_error(create_error_response(error)) from error
+            raise self._refused(request, create_error_response(error)) from error
         if isinstance(answer, ErrorResponse):
-            raise self._api_error(answer)
+            raise self._refused(request, answer)
         return self._events(answer) if isinstance(answer, AsyncGenerator) else answer.model_dump(mode="json")
 
     async def _events(self, events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
@@ -155,6 +157,12 @@ class VllmEngine:
                 if event.startswith('data: {"error"'):
                     raise self._api_error(ErrorResponse.model_validate_json(event.removeprefix("data: ")))
                 yield event
+
+    def _refused(self, request: ChatCompletionRequest, answer: ErrorResponse) -> ApiError:
+        """The error of a request as a whole, which may be a schema's."""
+        error = self._api_error(answer)
+        schema_ours = error.code == "invalid_request" and error.param is None
+        return (misfit(request) if schema_ours else None) or error
 
     def _api_error(self, answer: ErrorResponse) -> ApiError:
         """vLLM's error with this server's stable codes: vLLM's own `code` is the HTTP status again."""

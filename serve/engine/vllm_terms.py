@@ -1,6 +1,7 @@
 """What OpenAI's schema allows and vLLM 0.32 refuses, in vLLM's terms: the same answer is meant."""
 
 import json
+import re
 from typing import Any
 
 from data.ids import fitting
@@ -14,14 +15,28 @@ GREEDY = 1e-5
 MAX_DEPTH = 64
 """Objects and lists in each other, in the arguments of a call of the conversation."""
 
-_MESSAGE = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
+_MESSAGE = ("role", "content", "tool_calls", "tool_call_id", "prefix")
+"""What a message tells a model, here as to the trainer. A tool message's `name` and an answer's thoughts tell
+it nothing; mistral-common would check the one as a function's name, and refuse the other."""
+
+_TEXTS = ("text", "refusal")
+"""Content items with text in the member of their type's name; others are thoughts."""
+
+MAX_NAME = 64
+"""Characters of a function's name in Mistral's format."""
 
 
 def in_vllms_terms(body: dict[str, Any], max_model_len: int, mistral: bool) -> dict[str, Any]:
-    """A copy of a checked request that vLLM takes; `mistral` ids are nine letters or digits."""
+    """Return a copy of a checked request that vLLM takes; `mistral` means Mistral's own format."""
     body = {name: value for name, value in body.items() if value is not None}
     messages = [_message(message) for message in body["messages"]]
-    body["messages"] = _with_short_ids(messages) if mistral else messages
+    prefix = [message.pop("prefix", False) for message in messages][-1]
+    if prefix and not _says(messages[-1]) and len(messages) > 1:
+        del messages[-1]
+    messages = _in_mistrals_format(messages) if mistral else messages
+    if messages[-1]["role"] == "assistant" and (prefix or _goes_on(body, mistral)):
+        body |= {"add_generation_prompt": False, "continue_final_message": True}
+    body["messages"] = messages
     if not body.get("tools", True):
         del body["tools"]
         if body.get("tool_choice") in ("auto", "none"):
@@ -39,10 +54,17 @@ def in_vllms_terms(body: dict[str, Any], max_model_len: int, mistral: bool) -> d
 
 def _message(given: dict[str, Any]) -> dict[str, Any]:
     message = {name: given[name] for name in _MESSAGE if given.get(name) is not None}
-    if calls := message.pop("tool_calls", None):
-        message["tool_calls"] = [_call(call) for call in calls]
-    elif message["role"] == "assistant":
-        message.setdefault("content", "")
+    if isinstance(content := message.get("content"), list):
+        message["content"] = [
+            {"type": "text", "text": item[item["type"]]} for item in content if item["type"] in _TEXTS
+        ]
+    if message["role"] == "assistant":
+        if not message.get("content") and given.get("refusal"):
+            message["content"] = given["refusal"]
+        if calls := message.pop("tool_calls", None):
+            message["tool_calls"] = [_call(call) for call in calls]
+        else:
+            message.setdefault("content", "")
     return message
 
 
@@ -69,16 +91,60 @@ def _too_deep(arguments: str) -> bool:
     return bool(level)
 
 
+def _goes_on(body: dict[str, Any], mistral: bool) -> bool:
+    """Whether an answer to an assistant's message continues it, unasked.
+
+    In Mistral's format nothing begins behind an assistant's message but the user's next one.
+    """
+    return mistral and body.get("add_generation_prompt") is not False
+
+
+def _in_mistrals_format(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same without what the format cannot write: answers of nothing, and functions' names that are none.
+
+    Both are answers of the model itself, which a conversation must not end at.
+    """
+    if said := [message for message in messages if message["role"] != "assistant" or _says(message)]:
+        messages = said
+    for message in messages:
+        for call in message.get("tool_calls", ()):
+            call["function"]["name"] = _fitting_name(call["function"]["name"])
+    return _with_short_ids(messages)
+
+
+def _says(message: dict[str, Any]) -> bool:
+    """Whether there is anything in an assistant's message."""
+    content = message.get("content") or ""
+    text = content if isinstance(content, str) else "".join(item["text"] for item in content)
+    return bool(text or message.get("tool_calls"))
+
+
+def _fitting_name(name: str) -> str:
+    return re.sub("[^a-zA-Z0-9_-]", "_", name)[:MAX_NAME] or "_"
+
+
 def _with_short_ids(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same with ids that Mistral's format can carry, as the trainer has them (`data/ids.py`)."""
+    """The same with ids that Mistral's format can carry, as the trainer has them (`data/ids.py`).
+
+    Empty ids tell two calls of one message apart by their order, as the results that answer them.
+    """
     known: dict[str, str] = {}
+    unnamed: list[str] = []
     for message in messages:
         found: dict[str, str] = {}
-        for call in message.get("tool_calls", ()):
-            if call["id"] not in found:
-                found[call["id"]] = fitting(call["id"], set(found.values()))
-            call["id"] = found[call["id"]]
+        if calls := message.get("tool_calls"):
+            unnamed = []
+            for number, call in enumerate(calls):
+                given = call["id"] or (f"#{number}" if number else "")
+                if given not in found:
+                    found[given] = fitting(given, set(found.values()))
+                if not call["id"]:
+                    unnamed.append(found[given])
+                call["id"] = found[given]
         known |= found
         if (given := message.get("tool_call_id")) is not None:
-            message["tool_call_id"] = known.setdefault(given, fitting(given, set()))
+            if not given and unnamed:
+                message["tool_call_id"] = unnamed.pop(0)
+            else:
+                message["tool_call_id"] = known.setdefault(given, fitting(given, set()))
     return messages

@@ -5,11 +5,15 @@ import shutil
 from pathlib import Path
 
 from data import digest as digests
+from data.probes import FILE as PROBES
 from serve.failpoints import reach
 from serve.registry.blobs import BlobStore, discard, flush_folder
 
 ENGINE = "engine/"
 """What stands before a file's name where the engine gets another one than was uploaded."""
+
+COMPUTED = f"{ENGINE}{PROBES}"
+"""The probes that this server computed for an adapter that came without."""
 
 
 class VersionFolders:

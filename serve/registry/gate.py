@@ -6,7 +6,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from data.policy import Policy
+from data.probes import FILE as PROBES
 from serve.registry import reports
+from serve.registry.folders import COMPUTED
 from serve.registry.records import Aim, GateClosed
 from serve.registry.regression import Side, decide
 from serve.registry.tables import MoveRow, PolicyRow, TombstoneRow, VersionRow
@@ -42,11 +44,36 @@ def passage(
         present = _present(session, name, alias, number, candidate.base_fingerprint)
         known = reports.on_suites(session, name, number, [rule.name for rule in policy.suites])
         decision = decide(policy, known, _side(candidate), present)
-        objected |= bool(decision.objections)
+        stranger = _adopted(policy, candidate)
+        objected |= bool(decision.objections or stranger)
+        if stranger and not override:
+            raise GateClosed(
+                f"alias {alias!r} of adapter {name!r} does not move to {name}@{number}: {stranger}, or "
+                "move it "
+                "all the same with --override REASON."
+            )
         if decision.objections and not override:
             raise GateClosed(_refusal(name, alias, candidate, present, decision.objections))
         looked_at += decision.reports
     return Passage(looked_at, override if objected else None)
+
+
+def _adopted(policy: Policy, candidate: VersionRow) -> str | None:
+    """What a policy has against a version that was trained elsewhere, and the next step; or None."""
+    told = candidate.provenance.get("adopted")
+    if told is None or policy.adopted == "allow":
+        return None
+    where = f"it was trained elsewhere ({told['source']})"
+    if policy.adopted == "refuse":
+        return f"{where}, and its policy says `adopted: refuse`; retrain it with `finetune train`"
+    if {PROBES, COMPUTED} & candidate.files.keys():
+        return None
+    why = f" ({told['without_probes']})" if told["without_probes"] else ""
+    return (
+        f"{where} and has no parity probes{why}, which its policy asks for with `adopted: probes`; push "
+        "it from "
+        "a machine where training is installed and the base is built"
+    )
 
 
 def _present(session: Session, name: str, alias: str, candidate: int, base: str) -> Side:

@@ -87,7 +87,7 @@ class Keys:
                 raise UserError(f"there is a key {name!r} already; choose another name.")
             row = KeyRow(
                 name=name,
-                hash=_hash(secret),
+                hash=hashed(secret),
                 scopes=list(scopes),
                 adapters=adapters,
                 created=datetime.now(UTC),
@@ -112,14 +112,24 @@ class Keys:
 
     def find(self, secret: str) -> Key | None:
         """The key with this secret, lapsed or not. What has not a secret's form is not looked for."""
-        if _SECRET.fullmatch(secret) is None:
+        if not is_secret(secret):
             return None
         with self._database.read() as session:
-            row = session.scalar(select(KeyRow).filter_by(hash=_hash(secret)))
+            row = session.scalar(select(KeyRow).filter_by(hash=hashed(secret)))
             return _key(row) if row else None
 
+    def hashes(self) -> frozenset[str]:
+        """What `hashed` says of every key's secret."""
+        with self._database.read() as session:
+            return frozenset(session.scalars(select(KeyRow.hash)))
 
-def _hash(secret: str) -> str:
+
+def is_secret(text: str) -> bool:
+    """Whether a text has the form of a key's secret."""
+    return _SECRET.fullmatch(text) is not None
+
+
+def hashed(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -12,17 +12,28 @@ from serve.registry import strict_json
 MAX_ALPHA = 65_504
 """The largest float16: scaling by more overflows wherever rank is 1."""
 
-_WITHOUT_EFFECT = {
-    "auto_mapping", "exclude_modules", "layers_to_transform", "layers_pattern", "modules_to_save",
+WITHOUT_EFFECT = {
+    "auto_mapping", "layers_to_transform", "layers_pattern", "modules_to_save",
     "rank_pattern", "alpha_pattern", "layer_replication", "trainable_token_indices", "target_parameters",
     "use_dora", "use_qalora", "use_bdlora", "lora_bias", "ensure_weight_tying", "fan_in_fan_out",
     "alora_invocation_tokens", "megatron_config", "loftq_config", "eva_config", "corda_config",
-    "lora_ga_config", "velora_config", "monteclora_config", "arrow_config", "kasa_config",
+    "lora_ga_config", "velora_config", "monteclora_config", "arrow_config", "kasa_config", "enable_lora",
 }  # fmt: skip
 """PEFT's settings that must be off: vLLM does not implement them, or ignores them and answers wrongly."""
 
 ModuleName = Annotated[str, Field(max_length=256)]
 """Compared with the base's modules as it stands, never as a pattern."""
+
+PlainStart = Literal["gaussian", "orthogonal", "mica"]
+"""Starts of the matrices that leave the base as it is, so that the finished ones are a plain LoRA's."""
+
+
+class RuntimeConfig(BaseModel):
+    """How PEFT computes, which changes nothing of what."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    ephemeral_gpu_offload: bool = False
 
 
 class LoraConfig(BaseModel):
@@ -34,10 +45,12 @@ class LoraConfig(BaseModel):
     r: int = Field(ge=1, le=512)
     lora_alpha: float = Field(gt=0, le=MAX_ALPHA)
     target_modules: list[ModuleName] = Field(min_length=1, max_length=4096)
+    exclude_modules: list[ModuleName] | None = Field(default=None, max_length=4096)
+    """Taken where it excludes none of the modules that are changed; see `validate`."""
     bias: Literal["none"] = "none"
     use_rslora: bool = False
-    init_lora_weights: bool = True
-    """True or False; the names of other starts (PiSSA, OLoRA) stand for a changed base."""
+    init_lora_weights: bool | PlainStart | None = True
+    """The names of other starts (PiSSA, OLoRA) stand for a changed base."""
     task_type: Literal["CAUSAL_LM"] | None = None
     # For people and for training; serving reads none of these.
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -48,23 +61,34 @@ class LoraConfig(BaseModel):
     megatron_core: Literal["megatron.core"] | None = None
     """A module that PEFT would import."""
     qalora_group_size: int | None = None
+    merge_weights: bool | None = None
+    """Of PEFT before 0.3: whether evaluation merges, which is the server's to choose."""
+    runtime_config: RuntimeConfig | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _extensions_are_off(cls, config: Any) -> Any:
         if not isinstance(config, dict):
             return config
-        for name in sorted(_WITHOUT_EFFECT & config.keys()):
-            value = config[name]
-            if value is not None and value is not False and value not in ([], {}):
+        for name in sorted(WITHOUT_EFFECT & config.keys()):
+            if not says_nothing(config[name]):
                 raise ValueError(f"{name} is set, and this server runs plain LoRA alone")
-        return {name: value for name, value in config.items() if name not in _WITHOUT_EFFECT}
+        if isinstance(config.get("exclude_modules"), str):
+            raise ValueError("exclude_modules is set to a pattern; name the modules in a list")
+        return {name: value for name, value in config.items() if name not in WITHOUT_EFFECT}
+
+
+def says_nothing(value: Any) -> bool:
+    """Whether a setting is null, false or empty, which is as good as absent."""
+    return value is None or value is False or value in ([], {}, "")
+
+
+_ENGINE_READS = {"peft_type", "r", "lora_alpha", "target_modules", "bias", "use_rslora", "task_type"}
 
 
 def rewritten(config: LoraConfig) -> bytes:
     """The config as the engine gets it: what was allowed and read, and nothing else that a stranger wrote."""
-    names = {"base_model_name_or_path", "revision", "peft_version"}
-    kept = config.model_dump(exclude=names, exclude_none=True)
+    kept = config.model_dump(include=_ENGINE_READS, exclude_none=True)
     return (json.dumps(kept | {"inference_mode": True, "lora_dropout": 0.0}, indent=2) + "\n").encode()
 
 
@@ -76,4 +100,7 @@ def parse(data: bytes) -> LoraConfig:
         why = first_error(error)
     except ValueError as error:
         why = str(error)
-    raise UserError(f"adapter_config.json is not a plain LoRA's ({why}); save the adapter with PEFT again.")
+    raise UserError(
+        f"adapter_config.json is not a plain LoRA's ({why}); retrain without it, or push the folder that the "
+        "trainer wrote with `serve push`, which maps what can be mapped."
+    )

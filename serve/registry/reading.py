@@ -5,11 +5,11 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from data import digest
 from data.errors import UserError
 from data.manifest import BaseManifest
 from serve.registry.aliases import aim_of
 from serve.registry.keys import Key
+from serve.registry.known_keys import KnownKeys, Stranger
 from serve.registry.names import Names
 from serve.registry.nearest import unknown
 from serve.registry.records import (
@@ -41,6 +41,7 @@ class ReadRegistry:
         self._server = ServerBase(base, max_lora_rank)
         self._folders = storage.folders
         self._names = Names(storage.database)
+        self._keys = KnownKeys(self._names, storage.keys)
 
     def find(self, reference: str) -> Version:
         """The version that a name means now, but for its canary, for whatever server; UnknownAdapter."""
@@ -67,12 +68,11 @@ class ReadRegistry:
 
     def key(self, secret: str) -> Key | None:
         """The API key with this secret, lapsed or not."""
-        return self._names.get(_key(secret), lambda: self.storage.keys.find(secret))
+        return self._keys.find(secret)
 
-    def key_at_hand(self, secret: str) -> Key | None:
-        """The same from memory; None also where the index would be asked."""
-        found: Key | None = self._names.at_hand(_key(secret))
-        return found
+    def key_at_hand(self, secret: str) -> Key | Stranger | None:
+        """The same from memory; None where the index would be asked."""
+        return self._keys.at_hand(secret)
 
     def served(self) -> list[Route]:
         """Every alias (`support:canary`) with the versions that it means now, if servable here.
@@ -220,8 +220,3 @@ class ReadRegistry:
 
     def _known_models(self) -> list[str]:
         return [*self._index.names(), self._server.base.name]
-
-
-def _key(secret: str) -> tuple[str, str]:
-    """What a key is remembered by."""
-    return "key", digest.of_bytes(secret.encode())

@@ -7,7 +7,7 @@ from data import digest
 from data.manifest import BaseManifest, adapter_digest
 from serve.failpoints import reach
 from serve.registry.aliases import Expected
-from serve.registry.folders import ENGINE, whole
+from serve.registry.folders import COMPUTED, ENGINE, whole
 from serve.registry.index import NewVersion
 from serve.registry.provenance import provenance
 from serve.registry.reading import ReadRegistry
@@ -59,17 +59,28 @@ class Registry(ReadRegistry):
         self.storage.keys.revoke(name)
         self._names.forget()
 
-    def add(self, name: str, adapter: Checked, by: str | None = None) -> Version:
+    def add(
+        self,
+        name: str,
+        adapter: Checked,
+        by: str | None = None,
+        probes: Path | None = None,
+        without: str | None = None,
+    ) -> Version:
         """Keep a checked adapter as the next version of `name`; the same files again are the same version.
 
-        Blobs are durable before the index knows of them: a crash leaves at most bytes that nobody names.
+        `probes` are those that this server computed, where none came with the files; `without` is why it did
+        not. Blobs are durable before the index knows of them: a crash leaves at most bytes that nobody names.
         """
         checked_name(name)
-        files = dict(adapter.digests)
         config = adapter.folder.parent / "adapter_config.rewritten"
         config.write_bytes(adapter.config)
-        files[f"{ENGINE}adapter_config.json"] = digest.of_bytes(adapter.config)
-        self._put(files, adapter.folder, config)
+        paths = {file: adapter.folder / file for file in adapter.digests}
+        paths[f"{ENGINE}adapter_config.json"] = config
+        files = adapter.digests | {f"{ENGINE}adapter_config.json": digest.of_bytes(adapter.config)}
+        if probes is not None:
+            paths[COMPUTED], files[COMPUTED] = probes, digest.of_file(probes)
+        self._put(files, paths)
         reach("registry.blobs")
         new = NewVersion(
             digest=adapter_digest(adapter.digests),
@@ -78,20 +89,24 @@ class Registry(ReadRegistry):
             files=files,
             size=sum((adapter.folder / file).stat().st_size for file in adapter.digests),
             pushed_by=by,
-            provenance=provenance(adapter),
+            provenance=provenance(adapter, without),
         )
         self._folders.materialise(new.digest, files)
         reach("registry.folder")
-        row = self._index.add(name, new, lambda: self._put(files, adapter.folder, config, absent=True))
+        row = self._index.add(name, new, lambda: self._put(files, paths, absent=True))
         reach("registry.added")
         self._names.forget()
         return self._version(row)
 
-    def _put(self, files: dict[str, str], folder: Path, config: Path, absent: bool = False) -> None:
+    def knows(self, name: str, adapter: Checked) -> bool:
+        """Whether these very files are a version of `name` already, removed or not."""
+        return self._index.by_digest(name, adapter_digest(adapter.digests)) is not None
+
+    def _put(self, files: dict[str, str], paths: dict[str, Path], absent: bool = False) -> None:
         """Have all blobs in the store, as if written now; or, which is quick, those that are `absent`."""
         for name, blob in files.items():
             if not (absent and self._blobs.has(blob)):
-                self._blobs.put(blob, config if name.startswith(ENGINE) else folder / name)
+                self._blobs.put(blob, paths[name])
 
     def set_alias(
         self,

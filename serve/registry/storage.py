@@ -1,7 +1,11 @@
 """All that a registry is made of on disks: the index, the blobs, the engine's folders, uploads under way."""
 
 from pathlib import Path
+from tempfile import TemporaryFile
 
+from sqlalchemy.exc import DBAPIError
+
+from data.errors import UserError
 from serve.registry.aliases import Aliases
 from serve.registry.blobs import BlobStore, LocalBlobs
 from serve.registry.database import Database, sqlite_url
@@ -31,6 +35,28 @@ class Storage:
 
     def close(self) -> None:
         self.database.close()
+
+
+def open_storage(folder: Path, database: str | None = None, blobs: str | None = None) -> Storage:
+    """The registry at these places. UserError, before anything heavy, where one of them cannot be used."""
+    try:
+        if blobs is None or "://" not in blobs:
+            place = Path(blobs) if blobs else folder / "blobs"
+            place.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=place):  # a folder that is there may still take no file
+                pass
+        return Storage(folder, database, blobs)
+    except OSError as error:
+        named = error.filename or folder
+        raise UserError(
+            f"{named} cannot be used for a registry ({error.strerror}); give a folder that can be written, "
+            f"with {'--blobs' if blobs and str(named).startswith(blobs) else '--registry'}."
+        ) from None
+    except DBAPIError as error:
+        raise UserError(
+            f"the index of the registry in {folder} cannot be opened ({error.orig}); give another with "
+            "--registry or --database, or look with `serve doctor`."
+        ) from None
 
 
 def _blobs(url: str | None, folder: Path) -> BlobStore:

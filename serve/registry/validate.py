@@ -13,7 +13,14 @@ from pydantic import ValidationError
 
 from data import digest
 from data.errors import UserError, shown
-from data.manifest import ADAPTER_FILES, OPTIONAL_FILES, AdapterManifest, BaseManifest, first_error
+from data.manifest import (
+    ADAPTER_FILES,
+    OPTIONAL_FILES,
+    AdapterManifest,
+    AdoptedManifest,
+    BaseManifest,
+    first_error,
+)
 from data.probes import FILE as PROBES
 from data.probes import Probes
 from serve.registry import header, lora_config, strict_json, values
@@ -34,7 +41,7 @@ class Checked:
 
     folder: Path
     digests: dict[str, str]
-    manifest: AdapterManifest
+    manifest: AdapterManifest | AdoptedManifest
     config: bytes
     rank: int
     base_fingerprint: str
@@ -100,21 +107,28 @@ def check_names(names: Collection[str]) -> None:
     )
 
 
-def _check_manifest(folder: Path, base: BaseManifest, digests: dict[str, str]) -> AdapterManifest:
+def _check_manifest(
+    folder: Path, base: BaseManifest, digests: dict[str, str]
+) -> AdapterManifest | AdoptedManifest:
+    manifest: AdapterManifest | AdoptedManifest
     try:
         parsed = strict_json.parse((folder / "manifest.json").read_bytes(), strict_json.FEW_VALUES)
-        manifest = AdapterManifest.model_validate(parsed, strict=True)
+        if isinstance(parsed, dict) and "adopted" in parsed:
+            manifest = AdoptedManifest.model_validate(parsed, strict=True)
+        else:
+            manifest = AdapterManifest.model_validate(parsed, strict=True)
     except ValidationError as error:
         raise _bad_manifest(first_error(error)) from None
     except ValueError as error:
         raise _bad_manifest(str(error)) from None
     if manifest.base.fingerprint != base.fingerprint:
         made_for = f"{shown(manifest.base.name)!r} ({manifest.base.fingerprint[:19]})"
+        did = "was mapped to" if isinstance(manifest, AdoptedManifest) else "was trained on"
         raise UserError(
-            f"The adapter was trained on base {made_for}; this server runs {base.name!r} "
+            f"The adapter {did} base {made_for}; this server runs {base.name!r} "
             f"({base.fingerprint[:19]}). Retrain on it, or start the server with the other base."
         )
-    if manifest.renderer != base.identity.renderer:
+    if isinstance(manifest, AdapterManifest) and manifest.renderer != base.identity.renderer:
         raise UserError(
             f"The adapter learnt the chat format {_renderer(manifest.renderer)}; this server speaks "
             f"{_renderer(base.identity.renderer)}. Retrain with the base's own format."
@@ -156,6 +170,13 @@ def _renderer(renderer: Any) -> str:
 def _check_shapes(tensors: dict[str, Tensor], config: LoraConfig, modules: Modules) -> None:
     """Every targeted module of the base has one A [r, in] and one B [out, r], and there is nothing else."""
     targets = tuple(config.target_modules)
+    for name in modules:
+        left = next((one for one in config.exclude_modules or () if _targets(one, name)), None)
+        if left and any(_targets(target, name) for target in targets):
+            raise UserError(
+                f"exclude_modules names {left!r}, which is among the target_modules; name there what is "
+                "changed alone."
+            )
     if idle := [target for target in targets if not any(_targets(target, name) for name in modules)]:
         raise UserError(
             f"target_modules names {idle[0]!r}, which this base does not have; retrain on this base."

@@ -1,41 +1,55 @@
 """A chat request's fields against the table of `fields.py`; the first that is out of bounds is said."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import jsonschema_rs
 
 from data.errors import shown
 from serve.errors import ApiError
-from serve.routes.fields import FIELDS, REFUSED
+from serve.routes.fields import ANY, FIELDS
+from serve.routes.members import check_members, place, without_nulls
 
-_VALIDATOR = jsonschema_rs.Draft202012Validator(
-    {"type": "object", "properties": {name: field.schema for name, field in FIELDS.items()}}
-)
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {name: field.schema for name, field in FIELDS.items()},
+}
+_VALIDATOR = jsonschema_rs.Draft202012Validator(SCHEMA)
 _KINDS = {str: "string", list: "list", dict: "object", bool: "boolean", type(None): "null"}
 
+_LEFT_TO_IT = "or leave it out: an answer may be as long as the context has room"
+INSTEAD: dict[tuple[str, str], str] = {
+    ("max_tokens", "minimum"): _LEFT_TO_IT,
+    ("max_completion_tokens", "minimum"): _LEFT_TO_IT,
+    ("logprobs", "type"): "as top_logprobs, with logprobs true",
+    ("messages.role", "enum"): "and results of calls as role tool",
+    ("messages.content.type", "enum"): "since this model reads text alone",
+    ("messages.tool_calls.function.arguments", "type"): "with the arguments' JSON in it",
+    ("temperature", "maximum"): "or top_k, top_p and min_p for other ways to sample",
+}
+"""What an error adds for a place, without its numbers, where a rule was broken."""
 
-def check_bounds(body: Mapping[str, Any]) -> None:
-    """Refuse a field that is not in the table, or a value that its entry does not allow.
+
+def check_bounds(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the request without its nulls and without what asks for nothing.
 
     Raises:
         ApiError: `unknown_field`, or `invalid_request` with the place as `param`.
     """
-    if unknown := sorted(body.keys() - FIELDS.keys()):
-        name = shown(unknown[0])
-        why = f": {REFUSED[name]}" if name in REFUSED else ""
-        raise ApiError(
-            f"This server does not take the field {name!r}{why}; remove it.",
-            code="unknown_field",
-            param=name,
-        )
+    body = without_nulls(body, SCHEMA)
+    check_members(body, SCHEMA)
     if "messages" not in body:
         raise ApiError("The request has no messages; send the conversation in messages.", param="messages")
-    broken = next(_VALIDATOR.iter_errors(body), None)
-    if broken:
-        path, place = list(broken.schema_path), _place(list(broken.instance_path))
+    if broken := next(_VALIDATOR.iter_errors(body), None):
+        path, where = list(broken.schema_path), tuple(broken.instance_path)
         rule = "propertyNames" if "propertyNames" in path else str(path[-1])
-        raise ApiError(f"{place} {_sentence(rule, _limit(path), broken.instance)}", param=place)
+        told = _sentence(rule, _limit(path), broken.instance)
+        names = ".".join(str(part) for part in where if not isinstance(part, int))
+        if more := INSTEAD.get((names, rule)):
+            told = f"{told.removesuffix('.')}, {more}."
+        raise ApiError(f"{place(where)} {told}", param=place(where))
+    if body.get("tool_choice") == ANY:
+        body["tool_choice"] = "required"
+    return body
 
 
 def _limit(path: list[Any]) -> Any:
@@ -44,12 +58,6 @@ def _limit(path: list[Any]) -> Any:
     for part in path[2:]:
         value = value[part]
     return value
-
-
-def _place(path: list[Any]) -> str:
-    """`messages[0].content`, as OpenAI's errors name it."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return shown(text.removeprefix("."))
 
 
 def _sentence(rule: str, limit: Any, given: Any) -> str:
@@ -76,7 +84,7 @@ def _sentence(rule: str, limit: Any, given: Any) -> str:
             return f"has a key that does not fit {limit}; change it."
         case "pattern":
             return f"is {_shown(given)}, and must fit {limit}; change it."
-    kinds = [limit] if isinstance(limit, str) else limit
+    kinds = [limit] if isinstance(limit, str) else [kind for kind in limit if kind != "null"]
     return f"is a JSON {_kind(given)}; send a value of type {' or '.join(kinds)}."
 
 

@@ -22,6 +22,7 @@ _VERSION = {
     "created": "2026-05-04T09:30:00Z",
     "pushed_by": "training",
     "pinned": False,
+    "adopted": None,
 }
 _REPORT = {
     "report": DIGEST,
@@ -62,7 +63,8 @@ _ADAPTER = {
 
 
 class VersionCard(BaseModel):
-    """One version; `size` is in bytes, of all of its files."""
+    """One version; `size` is in bytes, of all of its files; `adopted` is where one that was trained elsewhere
+    was taken from."""
 
     model_config = example(**_VERSION)
     version: int
@@ -74,6 +76,7 @@ class VersionCard(BaseModel):
     created: datetime
     pushed_by: str | None
     pinned: bool
+    adopted: str | None = None
     removed: datetime | None = None
     removed_by: str | None = None
 
@@ -193,6 +196,7 @@ def version_card(version: Version, state: Any) -> VersionCard:
         created=version.created,
         pushed_by=version.pushed_by,
         pinned=version.pinned,
+        adopted=version.provenance.get("adopted", {}).get("source"),
         removed=version.removed.time if version.removed else None,
         removed_by=version.removed.by if version.removed else None,
     )

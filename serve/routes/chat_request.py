@@ -21,6 +21,10 @@ MAX_VALUES = 2**16
 """Members of objects and lists, with the commas of texts: a long conversation has some thousands."""
 
 
+MAX_NAMES = 8
+"""Names that an error lists."""
+
+
 async def parse(request: Request) -> dict[str, Any]:
     """The JSON object of the request, with only fields that this server knows, within their bounds."""
     try:
@@ -31,7 +35,7 @@ async def parse(request: Request) -> dict[str, Any]:
         raise ApiError(
             f"The request's body is a JSON {type(body).__name__}; send an object.", code="invalid_json"
         )
-    check_bounds(body)
+    body = check_bounds(body)
     check_schemas(body)
     return body
 
@@ -47,6 +51,9 @@ async def choose(
     user = body.get("user")
     sticky = session or (user if isinstance(user, str) and user else None)
     model, adapter = body.pop("model", None), body.pop("adapter", None)
+    for field, name in (("model", model), ("adapter", adapter)):
+        if name is not None and not name.strip():
+            raise await _nameless(field, settings, registry, key)
     for field in IGNORED:
         body.pop(field, None)
     if model is None or settings.names_base(model):
@@ -58,6 +65,17 @@ async def choose(
             param="adapter",
         )
     return model, await _resolve(model, registry, key, sticky)
+
+
+async def _nameless(field: str, settings: Settings, registry: Any, key: Key) -> ApiError:
+    """An empty name is a variable that nobody set: it means no model, and not the base."""
+    routes = [route.name for route in await asyncio.to_thread(registry.served)]
+    names = [settings.base.name, *(name for name in routes if key.reaches(name.partition(":")[0]))]
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ApiError(
+        f"{field} is empty; send one of {', '.join(names[:MAX_NAMES])}{more}, or leave it out for the base.",
+        param=field,
+    )
 
 
 async def _resolve(reference: str, registry: Any, key: Key, sticky: str | None) -> Version:

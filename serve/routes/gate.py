@@ -17,7 +17,7 @@ from serve.routes.parameters import DIGEST, Alias, Name, Number, example
 router = APIRouter(tags=["adapters"], route_class=KeyFirst)
 
 _RULE: dict[str, Any] = {"name": "quickstart", "digest": None, "most_worse": 0.02, "tasks": {}}
-_POLICY = {"suites": [_RULE]}
+_POLICY = {"suites": [_RULE], "adopted": "probes"}
 
 
 _ADAPTER = {"name": "support", "version": 4, "digest": DIGEST}

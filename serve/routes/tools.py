@@ -7,6 +7,7 @@ request waits meanwhile.
 from collections.abc import Iterator
 from typing import Any
 
+from data.drafts import modern
 from data.errors import shown
 from data.schemas import schema_problem
 from serve.errors import ApiError
@@ -47,33 +48,39 @@ _PATTERN_KEYS = ("pattern", "patternProperties")
 def check_schemas(body: dict[str, Any]) -> None:
     """Refuse schemas, of tools or of the answer, that are none, or that are too much; as OpenAI does.
 
+    Those of older drafts are put in today's terms, which are what the engine knows.
+
     Raises:
         ApiError: `invalid_tool_schema` or `invalid_response_schema`; names the schema and what is wrong.
     """
     left = _Budget()
-    for what, param, code, schema in _schemas(body):
-        if problem := left.problem(schema) or schema_problem(schema):
+    for what, param, code, holder, key in _schemas(body):
+        problem = left.problem(holder[key])
+        if problem is None:
+            holder[key] = modern(holder[key])
+            problem = schema_problem(holder[key])
+        if problem:
             raise ApiError(f"The {what} {problem}; correct the schema.", code=code, param=param)
 
 
-def _schemas(body: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
-    """What each is, where it stands, the error's code, and the schema."""
+def _schemas(body: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any], str]]:
+    """What each is, where it stands, the error's code, and the object and member that hold the schema."""
     for number, tool in enumerate(body.get("tools") or ()):
         function = tool["function"]
-        if parameters := function.get("parameters"):
+        if function.get("parameters"):
             what = f"parameters of tool {shown(function['name'])!r}"
-            yield what, f"tools[{number}].function.parameters", "invalid_tool_schema", parameters
+            yield what, f"tools[{number}].function.parameters", "invalid_tool_schema", function, "parameters"
     answer = body.get("response_format") or {}
     if answer.get("type") == "json_schema":
-        schema = (answer.get("json_schema") or {}).get("schema")
-        if schema is None:
+        holder = answer.get("json_schema") or {}
+        if holder.get("schema") is None:
             raise ApiError(
                 "response_format has no schema; send it as json_schema.schema.",
                 code="invalid_response_schema",
                 param="response_format.json_schema.schema",
             )
         what, param = "constraints in response_format", "response_format.json_schema.schema"
-        yield what, param, "invalid_response_schema", schema
+        yield what, param, "invalid_response_schema", holder, "schema"
 
 
 class _Budget:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
@@ -9,16 +10,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from data.errors import UserError
-from data.manifest import FileEntry
+from data.manifest import AdoptedManifest, FileEntry
+from data.names import unfit
+from data.probes import FILE as PROBES
+from serve.adopt.probes import compute
 from serve.auth import KeyFirst, Pushing, require
 from serve.errors import ApiError
 from serve.failpoints import reach
 from serve.limits import TRICKLE_BYTES
 from serve.registry import base_modules, validate
 from serve.registry.keys import Key
-from serve.registry.records import GateClosed, StorageBusy, StorageFull, Version
+from serve.registry.records import GateClosed, StorageBusy, StorageFull, UnknownAdapter, Version
 from serve.registry.staging import Upload
 from serve.routes.parameters import DIGEST, File, Name, UploadId, example
+from serve.settings import Settings
 
 BLOCK_BYTES = 2**20
 """How much of a file is hashed and written at a time, in a thread: the loop has streams to serve."""
@@ -72,12 +77,16 @@ class UploadProgress(BaseModel):
 
 
 class Committed(BaseModel):
+    """`adopted` is there for an adapter that was trained elsewhere: what is known of it; `without_probes` in
+    it is why its parity cannot be checked."""
+
     model_config = example(name="support", version=3, digest=DIGEST, state="ready", aliases=["default"])
     name: str
     version: int
     digest: str
     state: str
     aliases: list[str]
+    adopted: dict[str, Any] | None = None
 
 
 @router.post("/v1/adapters/{adapter}/uploads", status_code=201)
@@ -88,6 +97,8 @@ async def create_upload(
     state = request.app.state
     if state.settings.names_base(adapter):
         raise ApiError(f"{adapter!r} is the base's name; push the adapter under another.", code="name_taken")
+    if (why := unfit(adapter)) and not await asyncio.to_thread(_is_there, state.registry, adapter):
+        raise ApiError(why, code="name_taken")
     upload = Upload(
         name=adapter, files=body.files, aliases=body.aliases, allow_noop=body.allow_noop, by=key.name
     )
@@ -132,7 +143,7 @@ async def put_file(
     return Response(status_code=204)
 
 
-@router.post("/v1/uploads/{upload}/commit")
+@router.post("/v1/uploads/{upload}/commit", response_model_exclude_none=True)
 async def commit(upload: UploadId, request: Request, key: Pushing) -> Committed:
     """Check the adapter, keep it, load it into the running engine, and only then move the aliases."""
     state = request.app.state
@@ -157,7 +168,7 @@ async def commit(upload: UploadId, request: Request, key: Pushing) -> Committed:
     except GateClosed as error:
         raise GateClosed(
             f"{version.reference} is stored and answers by that name, but {error} To push without it, name "
-            "another alias, as with `serve push --alias candidate`."
+            f"another alias, as with `serve push DIR --name {version.name} --alias candidate`."
         ) from error
     reach("uploads.aliased")
     return Committed(
@@ -166,7 +177,17 @@ async def commit(upload: UploadId, request: Request, key: Pushing) -> Committed:
         digest=version.digest,
         state=state.lifecycle.state_of(version),
         aliases=announced.aliases,
+        adopted=version.provenance.get("adopted"),
     )
+
+
+def _is_there(registry: Any, name: str) -> bool:
+    """Whether an adapter has this name already: one that was pushed before names were looked at keeps it."""
+    try:
+        registry.show(name)
+    except UnknownAdapter:
+        return False
+    return True
 
 
 def _keep(upload: str, state: Any) -> tuple[Upload, Version]:
@@ -174,7 +195,25 @@ def _keep(upload: str, state: Any) -> tuple[Upload, Version]:
     modules = base_modules.read(settings.folder)
     with registry.staging.commit(upload) as (announced, files):
         checked = validate.check(files, settings.base, modules, settings.max_lora_rank, announced.allow_noop)
-        return announced, registry.add(announced.name, checked, announced.by)
+        probes, without = None, None
+        if not registry.knows(announced.name, checked):
+            try:
+                probes = _probed(checked, settings)
+            except UserError as error:
+                without = str(error)
+        return announced, registry.add(announced.name, checked, announced.by, probes, without)
+
+
+def _probed(adapter: validate.Checked, settings: Settings) -> Path | None:
+    """Probes of an adapter that was trained elsewhere and came without; None where none are due, UserError
+    where they cannot be had."""
+    if not isinstance(adapter.manifest, AdoptedManifest) or PROBES in adapter.digests:
+        return None
+    if not settings.probe_seconds:
+        raise UserError("no probes came with it, and this server computes none.")
+    made = adapter.folder.parent / "probes.computed"
+    compute(adapter.folder, settings.folder, made, settings.probe_seconds)
+    return made
 
 
 async def _allowed(staging: Any, upload: str, key: Key) -> None:

@@ -151,7 +151,7 @@ def test_broken_data_is_named(base: Path, tmp_path: Path) -> None:
         [written(path, [good, lost])], renderer
     )
     unsafe = good | {"rejected": "b<|im_end|>"}
-    assert "a.jsonl:1: with the rejected answer: message 1 holds '<|im_end|>'" in refused(
+    assert "a.jsonl:1: with the rejected answer: message 2 holds '<|im_end|>'" in refused(
         [written(path, [unsafe])], renderer
     )
     named = written(path, [good]).model_copy(update={"format": "openai"})

@@ -67,7 +67,7 @@ def test_the_terminal_shows_tokens_and_refusals(base: Path, tmp_path: Path) -> N
     result = preview(tmp_path, "--sample", "1", "--sample", "2")
     assert result.returncode == 0, result.stderr
     assert "<script>alert(1)</script>" in result.stdout and "\x1b[31m" not in result.stdout
-    assert "message 1 holds '<|im_end|>'" in result.stdout
+    assert "message 2 holds '<|im_end|>'" in result.stdout
 
 
 def test_a_sample_that_is_not_there(base: Path, tmp_path: Path) -> None:

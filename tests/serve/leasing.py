@@ -1,15 +1,17 @@
 """Versions to bring in, and requests for them: what the lifecycle's tests share."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from data import digest
 from data.manifest import ADAPTER_FILES, adapter_digest
 from serve.engine.protocol import Engine
 from serve.lifecycle import Lifecycle
 from serve.registry.records import Version
+from tests import virtual_time
 
 Make = Callable[[str], Version]
 
@@ -28,11 +30,9 @@ def maker(folder: Path) -> Make:
     return version
 
 
-def run(work: Awaitable[None]) -> None:
-    async def bounded() -> None:
-        await asyncio.wait_for(work, 60)
-
-    asyncio.run(bounded())
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """In virtual time: a minute passes at once where nobody can go on any more, and fails the test."""
+    virtual_time.run(asyncio.wait_for(work, 60))
 
 
 async def ask(engine: Engine, lifecycle: Lifecycle, version: Version, tokens: int = 3) -> None:
@@ -41,6 +41,5 @@ async def ask(engine: Engine, lifecycle: Lifecycle, version: Version, tokens: in
 
 
 async def settle() -> None:
-    """Let every task run until it waits, the verifying thread included."""
-    for _ in range(20):
-        await asyncio.sleep(0.005)
+    """Let every task run until it waits, the verifying thread included: the clock goes on no sooner."""
+    await asyncio.sleep(0.001)

@@ -185,13 +185,13 @@ def test_the_server_is_chosen_by_option_then_environment(monkeypatch: pytest.Mon
     [
         (
             lambda folder: (folder / "adapter_config.json").unlink(),
-            "is no adapter: it has no adapter_config.json;",
+            "is no adapter: it has weights and no adapter_config.json",
         ),
         (
             lambda folder: [path.unlink() for path in folder.iterdir()],
-            "no adapter_config.json, no adapter_model",
+            "is no adapter: it has nothing; give the folder",
         ),
-        (lambda folder: folder.rename(folder.with_name("gone")), "is no folder"),
+        (lambda folder: folder.rename(folder.with_name("gone")), "does not exist"),
     ],
 )
 def test_a_folder_that_is_no_adapter_is_refused_before_any_request(
@@ -217,8 +217,8 @@ def test_an_answer_is_printed_as_it_comes(
     capsys.readouterr()
     assert chat.chat([{"role": "user", "content": "hello"}], "support", url) == "support@1 heard hello"
     assert capsys.readouterr().out == "support@1 heard hello\n"
-    chat.chat([{"role": "user", "content": "call"}], registry.base_name(url), url)
-    assert capsys.readouterr().out == '\n{"name": "lookup", "arguments": "{\\"id\\": 7}"}\n'
+    chat.chat([{"role": "user", "content": "call"}], registry.model_named("base", url), url)
+    assert capsys.readouterr().out == '{"name": "lookup", "arguments": "{\\"id\\": 7}"}\n'
     with pytest.raises(
         UserError, match="no model or adapter is named 'suport'; the nearest names are support"
     ):

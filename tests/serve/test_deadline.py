@@ -6,16 +6,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from fastapi.testclient import TestClient
 
 from serve.engine.protocol import Answer
 from serve.registry.records import Version
 from serve.routes import stream
+from tests import virtual_time
 from tests.serve import tiny
 from tests.serve.tiny import TinyServer
 
-SECONDS = 0.3
+SECONDS = 30
 BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello"}]}
 
 
@@ -37,7 +38,7 @@ class Slow:
 
     async def _forever(self) -> None:
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             self.stopped = True
 
@@ -54,18 +55,31 @@ def slow(server: TinyServer, monkeypatch: pytest.MonkeyPatch) -> Slow:
     return engine
 
 
+def ask(server: TinyServer, **fields: Any) -> httpx.Response:
+    """The answer of a server in virtual time, which came when the deadline passed and not a second later."""
+
+    async def post() -> httpx.Response:
+        transport = httpx.ASGITransport(server.app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://tiny", headers=server.headers
+        ) as http:
+            return await http.post("/v1/chat/completions", json=BODY | fields)
+
+    answer, waited = virtual_time.run(virtual_time.took(post()))
+    assert waited == pytest.approx(SECONDS, abs=1)
+    return answer
+
+
 def test_a_whole_answer(server: TinyServer, slow: Slow) -> None:
-    with TestClient(server.app) as http:
-        answer = http.post("/v1/chat/completions", json=BODY, headers=server.headers)
+    answer = ask(server)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["type"]) == (504, "request_timeout", "server_error")
-    assert "0.3 s" in error["message"]
+    assert "30 s" in error["message"]
     assert slow.stopped
 
 
 def test_a_stream_ends_with_the_error(server: TinyServer, slow: Slow) -> None:
-    with TestClient(server.app) as http:
-        answer = http.post("/v1/chat/completions", json=BODY | {"stream": True}, headers=server.headers)
+    answer = ask(server, stream=True)
     assert answer.status_code == 200
     first, error, done = answer.text.strip().split("\n\n")
     assert '"content":"Well"' in first
@@ -81,11 +95,10 @@ def test_waiting_for_an_adapter_counts(server: TinyServer, tmp_path: Path) -> No
     server.registry.set_alias("support", "default", 1)
 
     async def never(version: Version) -> None:
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
     server.engine.add = never  # type: ignore[method-assign]
-    with TestClient(server.app) as http:
-        answer = http.post("/v1/chat/completions", json=BODY | {"model": "support"}, headers=server.headers)
+    answer = ask(server, model="support")
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "request_timeout")
 
 
@@ -93,7 +106,7 @@ def test_a_client_that_reads_nothing_holds_nothing_longer(
     server: TinyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "LAST_SECONDS", SECONDS)
-    asyncio.run(_read_nothing(server))
+    virtual_time.run(_read_nothing(server))
 
 
 async def _read_nothing(server: TinyServer) -> None:

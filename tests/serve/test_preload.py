@@ -13,6 +13,7 @@ from data.errors import UserError
 from serve.errors import ApiError
 from serve.preload import held_before, named, preload
 from serve.registry.records import UnknownAdapter, Version
+from tests import virtual_time
 from tests.serve import tiny
 from tests.serve.test_adapter_routes import error
 from tests.serve.tiny import Base, TinyServer
@@ -129,7 +130,7 @@ def test_a_pinned_version_is_there_again_after_a_start(
 def test_past_the_bounds_a_client_is_told_to_come_back(
     tmp_path: Path, base: Base, versions: list[Version], model: str, kind: str
 ) -> None:
-    server = start(tmp_path, base, max_inflight=1, max_queue=1, queue_seconds=0.3)
+    server = start(tmp_path, base, max_inflight=1, max_queue=1, queue_seconds=30)
     held = versions[0] if kind == "adapter" else None
 
     async def scene() -> None:
@@ -145,12 +146,12 @@ def test_past_the_bounds_a_client_is_told_to_come_back(
             assert answer.headers["retry-after"] == "2"
         refused, waited = sorted(answers, key=lambda answer: answer.status_code)
         assert "1 requests in flight and 1 waiting, of 1 that may" in error(refused, 429, f"{kind}_busy")
-        assert "let this request wait for 0.3 s" in error(waited, 503, f"{kind}_wait")
+        assert "let this request wait for 30 s" in error(waited, 503, f"{kind}_wait")
         async with httpx.AsyncClient(transport=transport, base_url="http://tiny") as http:
             fine = await http.post(
                 "/v1/chat/completions", json=CHAT | {"model": model}, headers=server.headers
             )
         assert fine.is_success
 
-    asyncio.run(scene())
+    virtual_time.run(scene())
     server.registry.close()

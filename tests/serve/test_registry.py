@@ -21,7 +21,7 @@ from serve.registry.records import (
 )
 from serve.registry.registry import Registry
 from serve.registry.staging import STALE_SECONDS, Upload
-from tests.serve import tiny
+from tests.serve import evaluated, tiny
 from tests.serve.tiny import Base, TinyServer
 
 
@@ -170,13 +170,16 @@ def test_the_engine_gets_only_what_was_read_of_a_config(
 
 def test_a_version_says_where_it_comes_from(registry: Registry, base: Base, tmp_path: Path) -> None:
     folder = tiny.make_adapter(tmp_path / "adapter", base)
-    (folder / "report.json").write_text(json.dumps({"metrics": {"accuracy": 0.9, "name": "x"}}))
+    models = [evaluated.served(name, None, "sha256:0") for name in ("base", "support")]
+    scores = {"base": [1, 0, 0, 0, None], "support": [1, 1, 1, 0, 1]}
+    report = evaluated.report(models, {"tools": scores})
+    (folder / "report.json").write_text(report.model_dump_json())
     version = registry.add("support", tiny.check_adapter(folder, base), by="ana")
     assert (version.pushed_by, version.size) == ("ana", sum(path.stat().st_size for path in folder.iterdir()))
     told = version.provenance
     assert told["coverage"] == {"changed": 2, "modules": 2}
     assert told["dataset"]["digest"] == digest.of_bytes(b"data")
-    assert told["report"] == {"accuracy": 0.9}
+    assert told["report"] == {"base tools accuracy": 0.25, "support tools accuracy": 0.8}
     bare = tiny.make_adapter(tmp_path / "bare", base)
     assert registry.add("support", tiny.check_adapter(bare, base)).number == 2, (
         "another report, another version"

@@ -21,11 +21,12 @@ from serve.errors import ApiError
 from serve.lifecycle import Lifecycle, State
 from serve.registry.records import Version
 from serve.settings import Settings
+from tests import virtual_time
 from tests.serve import tiny
 from tests.serve.mortal import Mortal
 from tests.serve.test_adapter_routes import announce
 
-QUICK = Patience(wait=5, first_pause=0, look=0.01)
+QUICK = Patience(wait=5, first_pause=0)
 
 
 @dataclass
@@ -48,7 +49,7 @@ Play = Callable[..., None]
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
-    """Runs a scene on the real app, lifecycle and registry."""
+    """Runs a scene on the real app, lifecycle and registry, in virtual time."""
 
     def run(act: Callable[[Scene], Awaitable[None]], *scripts: str, patience: Patience = QUICK) -> None:
         async def bounded() -> None:
@@ -71,7 +72,7 @@ def play(tmp_path: Path) -> Play:
             await engine.close()
             registry.close()
 
-        asyncio.run(bounded())
+        virtual_time.run(bounded())
 
     return run
 
@@ -159,14 +160,14 @@ def test_what_comes_while_it_starts_waits_for_it(play: Play) -> None:
 def test_it_waits_no_longer_than_it_has_patience(play: Play) -> None:
     async def act(scene: Scene) -> None:
         scene.lives[1].started.clear()
-        async with asyncio.timeout(2):
-            answer = await scene.chat()
+        answer, waited = await virtual_time.took(scene.chat())
+        assert waited == pytest.approx(10, abs=0.5)
         assert answer.status_code == 503
         assert answer.json()["error"]["code"] == "engine_restarting"
         assert int(answer.headers["retry-after"]) > 0
         scene.lives[1].started.set()
 
-    play(act, "die", "", patience=Patience(wait=0.1, look=0.01))
+    play(act, "die", "", patience=Patience(wait=10))
 
 
 def test_an_engine_that_only_dies_is_given_up(play: Play) -> None:
@@ -180,7 +181,7 @@ def test_an_engine_that_only_dies_is_given_up(play: Play) -> None:
             assert answer.json()["error"]["code"] == "engine_dead"
             assert "3 times" in answer.json()["error"]["message"]
 
-    play(act, "die", "", "die", patience=Patience(deaths=3, first_pause=0, look=0.01))
+    play(act, "die", "", "die", patience=Patience(deaths=3, first_pause=0))
 
 
 def test_an_answer_is_a_new_beginning(play: Play) -> None:
@@ -189,7 +190,7 @@ def test_an_answer_is_a_new_beginning(play: Play) -> None:
             assert (await scene.chat()).status_code == 200
         assert (await scene.http.get("/health")).status_code == 200
 
-    play(act, "die", "answer die", "answer die", "", patience=Patience(deaths=2, first_pause=0, look=0.01))
+    play(act, "die", "answer die", "answer die", "", patience=Patience(deaths=2, first_pause=0))
 
 
 def test_deaths_long_ago_do_not_count(play: Play) -> None:
@@ -199,7 +200,7 @@ def test_deaths_long_ago_do_not_count(play: Play) -> None:
             life.die()
             await _healthy(scene)
 
-    play(act, "", "", "", "", patience=Patience(deaths=2, window=0.05, look=0.01))
+    play(act, "", "", "", "", patience=Patience(deaths=2, window=0.05))
 
 
 def test_adapters_are_loaded_again_and_leased_anew(play: Play, tmp_path: Path) -> None:

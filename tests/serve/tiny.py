@@ -198,7 +198,7 @@ class TinyEngine:
             case str(heard):
                 pass
             case items:
-                heard = "".join(item["text"] for item in items or ())
+                heard = "".join(item.get("text", "") for item in items or ())
         name = served_name(version) if version else self.base_name
         said = f"{version.reference if version else self.base_name} heard {heard}"
         call = {"name": "lookup", "arguments": '{"id": 7}'}

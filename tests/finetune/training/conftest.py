@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 from tests.finetune import tiny_awq
+from tests.forked import Child, Forge
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Bench:
     home: Path
     chats: Path
     folder: Path
+    forge: Forge
 
     def recipe(self, name: str = "run", **changes: Any) -> Path:
         """A recipe of 12 steps on the tiny base; `changes` replace whole sections."""
@@ -40,18 +41,11 @@ class Bench:
     def environment(self) -> dict[str, str]:
         return os.environ | {"ENXERTO_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
 
-    def command(self, *arguments: str | Path) -> list[str]:
-        return [sys.executable, "-m", "finetune", *map(str, arguments)]
+    def start(self, *arguments: str | Path) -> Child:
+        return self.forge.start("finetune", *arguments, env=self.environment())
 
     def finetune(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            env=self.environment(),
-        )
+        return self.start(*arguments).wait()
 
     def losses(self, name: str = "run") -> list[tuple[int, float, float]]:
         """(step, loss, gradient norm) of each step of a run, finished or not."""
@@ -81,5 +75,5 @@ def chats(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bench(tiny_home: Path, chats: Path, tmp_path: Path) -> Bench:
-    return Bench(tiny_home, chats, tmp_path)
+def bench(tiny_home: Path, chats: Path, tmp_path: Path, forge: Forge) -> Bench:
+    return Bench(tiny_home, chats, tmp_path, forge)

@@ -2,212 +2,146 @@
 
 import os
 import random
+import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.numpy import load_file
 
+from tests.finetune.training import interrupted
 from tests.finetune.training.conftest import Bench
+from tests.forked import Forge
 
 WEIGHTS = "adapter_model.safetensors"
 
 
-class Zygote:
-    """Starts trainings of one recipe, one after the other."""
+@dataclass(frozen=True)
+class Unbroken:
+    """The bench's usual run, which nothing ended."""
 
-    def __init__(self, bench: Bench, recipe: Path) -> None:
-        script = Path(__file__).with_name("zygote.py")
-        self._process = subprocess.Popen(
-            [sys.executable, str(script), str(recipe)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=bench.environment() | {"PYTHONPATH": str(Path.cwd())},
-        )
-        assert self._line() == "ready"
+    losses: list[tuple[int, float, float]]
+    weights: dict[str, Any]
 
-    def start(self) -> int:
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return int(self._line())
+    @classmethod
+    def of(cls, bench: Bench, name: str) -> "Unbroken":
+        """What a finished run came to."""
+        return cls(bench.losses(name), load_file(bench.folder / name / WEIGHTS))
 
-    def ended(self) -> int:
-        """The exit code, or minus the signal, of the training that was started last."""
-        return int(self._line())
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
+    def equals(self, bench: Bench, name: str = "run") -> bool:
+        other = Unbroken.of(bench, name)
+        same = self.losses == other.losses and self.weights.keys() == other.weights.keys()
+        return same and all((self.weights[key] == other.weights[key]).all() for key in self.weights)
 
 
-@pytest.fixture
-def unbroken(bench: Bench) -> list[tuple[int, float, float]]:
+@pytest.fixture(scope="module")
+def unbroken(
+    tiny_home: Path, chats: Path, tmp_path_factory: pytest.TempPathFactory, forge: Forge
+) -> Unbroken:
+    bench = Bench(tiny_home, chats, tmp_path_factory.mktemp("unbroken"), forge)
     result = bench.finetune("train", bench.recipe("unbroken"))
     assert result.returncode == 0, result.stderr
-    return bench.losses("unbroken")
+    return Unbroken.of(bench, "unbroken")
 
 
-def adapters_are_equal(bench: Bench, name: str) -> bool:
-    one, other = (load_file(bench.folder / which / WEIGHTS) for which in ("unbroken", name))
-    return one.keys() == other.keys() and all((one[key] == other[key]).all() for key in one)
-
-
-@pytest.fixture
-def zygote(bench: Bench) -> Iterator[Zygote]:
-    made = Zygote(bench, bench.recipe("run"))
-    yield made
-    made.close()
-
-
-def kill_and_resume(bench: Bench, zygote: Zygote, kills: int, seed: int) -> int:
-    """`kill -9` at `kills` random moments, then the run to its end; how many kills fell into training."""
-    moments = random.Random(seed)
-    checkpoints, trained = bench.folder / "run.unfinished" / "checkpoints", 0
-    for _ in range(kills):
+def kill_and_resume(bench: Bench, kills: int, seed: int) -> None:
+    """`kill -9` at `kills` random moments of training, and then the run to its end."""
+    moments, recipe = random.Random(seed), bench.recipe("run")
+    checkpoints = bench.folder / "run.unfinished" / "checkpoints"
+    while kills:
         before = set(checkpoints.glob("*"))
-        child = zygote.start()
-        limit = time.monotonic() + 60
+        child = bench.start("train", recipe)
         # Most kills from the first new checkpoint on, at any moment of steps, saving and pruning.
-        while set(checkpoints.glob("*")) <= before and time.monotonic() < limit and _alive(child):
+        while set(checkpoints.glob("*")) <= before and child.alive:
             time.sleep(0.002)
         time.sleep(moments.random() * 0.12)
-        if _alive(child):
-            os.killpg(child, signal.SIGKILL)
-        if zygote.ended() == 0:
-            return trained
-        trained += 1
-    zygote.start()
-    assert zygote.ended() == 0
-    return trained
+        if child.alive:
+            os.killpg(child.pid, signal.SIGKILL)
+        if child.wait().returncode == 0:  # it was faster: once more from the beginning
+            shutil.rmtree(bench.folder / "run")
+        else:
+            kills -= 1
+    assert bench.finetune("train", recipe).returncode == 0
 
 
-def _alive(child: int) -> bool:
-    state = Path(f"/proc/{child}/stat")
-    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def test_killed_again_and_again_it_ends_bit_equal(
-    bench: Bench, zygote: Zygote, unbroken: list[tuple[int, float, float]]
-) -> None:
-    assert kill_and_resume(bench, zygote, kills=4, seed=0) >= 2
-    assert bench.losses() == unbroken
-    assert adapters_are_equal(bench, "run")
+def test_killed_again_and_again_it_ends_bit_equal(bench: Bench, unbroken: Unbroken) -> None:
+    kill_and_resume(bench, kills=4, seed=0)
+    assert unbroken.equals(bench)
     assert not (bench.folder / "run.unfinished").exists()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_fifty_kills_are_fifty_bit_equal_resumes(
-    bench: Bench, zygote: Zygote, unbroken: list[tuple[int, float, float]]
-) -> None:
-    import shutil
-
-    kills, seed = 0, 0
-    while kills < 50:
-        kills += kill_and_resume(bench, zygote, kills=min(5, 50 - kills), seed=seed)
-        assert bench.losses() == unbroken, f"seed {seed}"
-        assert adapters_are_equal(bench, "run"), f"seed {seed}"
+def test_fifty_kills_are_fifty_bit_equal_resumes(bench: Bench, unbroken: Unbroken) -> None:
+    for seed in range(10):
+        kill_and_resume(bench, kills=5, seed=seed)
+        assert unbroken.equals(bench), f"seed {seed}"
         shutil.rmtree(bench.folder / "run")
-        seed += 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_keeps_the_work_and_says_how_to_go_on(
-    bench: Bench, unbroken: list[tuple[int, float, float]], number: signal.Signals
+    bench: Bench, unbroken: Unbroken, number: signal.Signals
 ) -> None:
     # No checkpoint is due before the signal: it alone makes one.
     steps = {"steps": 12, "batch": 3, "learning_rate": 5e-3}
     recipe = bench.recipe("run", train=steps)
-    process = subprocess.Popen(
-        bench.command("train", recipe),
-        stderr=subprocess.PIPE,
-        text=True,
-        env=bench.environment(),
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    child = bench.start("train", recipe)
     metrics = bench.folder / "run.unfinished" / "metrics.jsonl"
     while not (metrics.is_file() and metrics.read_text()):
-        assert process.poll() is None
+        assert child.alive
         time.sleep(0.002)
-    started = time.monotonic()
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    assert time.monotonic() - started < 30
-    assert process.returncode == 128 + number
-    assert "of 12; the same command goes on" in said
-    assert "Traceback" not in said
+    os.kill(child.pid, number)
+    ended = child.wait()
+    assert ended.returncode == 128 + number
+    assert "of 12; the same command goes on" in ended.stderr
+    assert "Traceback" not in ended.stderr
     assert not (bench.folder / "run").exists()
     result = bench.finetune("resume", recipe)
     assert result.returncode == 0, result.stderr
     assert "resuming at step" in result.stderr
-    assert bench.losses() == unbroken
+    assert bench.losses() == unbroken.losses
 
 
 def test_an_interrupted_step_is_taken_again_with_the_same_dropout(bench: Bench) -> None:
     """A signal in the middle of a step: its passes are thrown away, its random numbers are not lost."""
     train = {"steps": 4, "batch": 6, "learning_rate": 5e-3, "micro_tokens": 16}
     assert bench.finetune("train", bench.recipe("unbroken", train=train)).returncode == 0
-    script = f"""
-import os, signal, sys
-from pathlib import Path
-from finetune import recipe as recipes
-from finetune.train import train
-from finetune.training.objectives import Supervised
-whole, passes = Supervised.loss, []
-def loss(self, model, batch):
-    passes.append(batch)
-    if len(passes) == 9:  # six passes a step: in the middle of the second
-        os.kill(os.getpid(), signal.SIGTERM)
-    return whole(self, model, batch)
-Supervised.loss = loss
-if __name__ == "__main__":
-    train(recipes.load(Path({str(bench.recipe("run", train=train))!r})))
-"""
-    result = subprocess.run(
-        [sys.executable, "-c", script], env=bench.environment(), capture_output=True, text=True, check=False
-    )
+    result = bench.forge.run(interrupted.__name__, bench.recipe("run", train=train), env=bench.environment())
     assert result.returncode == 128 + signal.SIGTERM, result.stderr
     assert "stopped after step 1 of 4" in result.stderr
     assert bench.finetune("train", bench.recipe("run", train=train)).returncode == 0
     assert bench.losses() == bench.losses("unbroken")
 
 
-def test_a_damaged_checkpoint_is_passed_over_with_its_reason(
-    bench: Bench, zygote: Zygote, unbroken: list[tuple[int, float, float]]
-) -> None:
+def test_a_damaged_checkpoint_is_passed_over_with_its_reason(bench: Bench, unbroken: Unbroken) -> None:
+    recipe = bench.recipe("run")
     checkpoints = bench.folder / "run.unfinished" / "checkpoints"
-    child = zygote.start()
+    child = bench.start("train", recipe)
     while len([path for path in checkpoints.glob("step-*") if path.suffix != ".partial"]) < 2:
         time.sleep(0.002)
-    os.killpg(child, signal.SIGKILL)
-    zygote.ended()
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
     newest = max(path for path in checkpoints.glob("step-*") if path.suffix != ".partial")
     (newest / "optimizer.pt").unlink()
-    result = bench.finetune("train", bench.folder / "run.yaml")
+    result = bench.finetune("train", recipe)
     assert result.returncode == 0, result.stderr
     assert f"{newest.name} is not used: optimizer.pt is missing" in result.stderr
     assert f"resuming at step {int(newest.name[5:]) - 1} of 12" in result.stderr
-    assert bench.losses() == unbroken
+    assert bench.losses() == unbroken.losses
 
 
-def test_only_one_process_works_on_a_run(bench: Bench, zygote: Zygote) -> None:
-    zygote.start()
+def test_only_one_process_works_on_a_run(bench: Bench) -> None:
+    recipe = bench.recipe("run")
+    first = bench.start("train", recipe)
     while not (bench.folder / "run.unfinished" / "run.json").is_file():
         time.sleep(0.002)
-    result = bench.finetune("train", bench.folder / "run.yaml")
-    ended = zygote.ended()
-    if "exists already" not in result.stderr:  # the first may have been faster
-        assert "another run is making" in result.stderr
+    os.kill(first.pid, signal.SIGSTOP)  # or it may be the faster one
+    result = bench.finetune("train", recipe)
+    os.kill(first.pid, signal.SIGCONT)
+    assert "another run is making" in result.stderr
     assert result.returncode == 2
-    assert ended == 0
+    assert first.wait().returncode == 0

@@ -158,7 +158,7 @@ def test_a_base_that_changed_is_refused(bench: Bench, tmp_path: Path) -> None:
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    changed = Bench(home, bench.chats, bench.folder)
+    changed = Bench(home, bench.chats, bench.folder, bench.forge)
     result = changed.finetune("train", changed.recipe())
     assert result.returncode == 2
     assert f"base {tiny_awq.BASE} has changed since it was made (weights differ)" in result.stderr

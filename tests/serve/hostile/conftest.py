@@ -1,22 +1,11 @@
 """Servers to attack."""
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.serve.hostile.attack import World
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_others_garbage() -> Iterator[None]:
-    """A server's own process holds no objects of a thousand tests, which each collection would walk through
-    while a refusal is timed."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

@@ -23,15 +23,21 @@ def test_the_adapter_that_all_of_them_begin_with_is_taken(fresh: World) -> None:
 
 def test_what_a_report_says_can_be_shown(fresh: World) -> None:
     """Names of metrics are a stranger's text too."""
-    metrics = {"accuracy": 0.5, "\x1b[2J": 1, "n" * 1000: 2, "words": "no number"}
+    plain = {"model": "mine", "task": "tools", "measure": "accuracy", "low": None, "high": None}
+    metrics = [plain | {"value": 0.5, "n": 2, "unscored": 0}]
+    metrics += [metrics[0] | {"model": name} for name in ("\x1b[2J", "n" * 1000)]
+    metrics += [metrics[0] | {"category": "one of its parts"}, metrics[0] | {"task": "none", "value": None}]
     files: Files = fresh.files | {"report.json": json.dumps({"metrics": metrics}).encode()}
     assert push(fresh.http, files).is_success
     shown = fresh.http.get("/v1/adapters/victim/versions/1").json()["provenance"]["report"]
-    assert shown == {"accuracy": 0.5, "\\x1b[2J": 1, "n" * 80: 2}
+    names = ["mine tools accuracy", "\\x1b[2J tools accuracy", "n" * 80]
+    assert shown == dict.fromkeys(names, 0.5)
 
 
-def test_a_report_without_metrics_is_taken(fresh: World) -> None:
-    files: Files = fresh.files | {"report.json": b'{"metrics": []}', "README.md": b"\xff\0"}
+@pytest.mark.parametrize("metrics", [[], {}, {"accuracy": 0.5}, [{"model": "mine"}], None, [[]], 7])
+def test_a_report_that_measured_nothing_is_taken(fresh: World, metrics: Any) -> None:
+    report = json.dumps({"metrics": metrics}).encode()
+    files: Files = fresh.files | {"report.json": report, "README.md": b"\xff\0"}
     assert push(fresh.http, files).is_success
     assert fresh.http.get("/v1/adapters/victim/versions/1").json()["provenance"]["report"] == {}
 
