@@ -1,0 +1,95 @@
+"""Many records of every format through the readers, and what came of them."""
+
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from bench.fuzz_data.case import Case
+from bench.fuzz_data.formats import FORMATS
+from bench.fuzz_data.marks import Mint, plain
+from bench.fuzz_data.mutations import Change, mutate
+from bench.fuzz_data.oracle import Fault, judge
+from bench.fuzz_data.outcome import Outcome, outcome
+
+
+@dataclass(frozen=True)
+class Example:
+    """One fault, and all that is needed to see it again."""
+
+    format: str
+    seed: str
+    fault: Fault
+    changes: tuple[str, ...]
+    record: Any
+    said: str
+
+    def __str__(self) -> str:
+        return f"{self.format} [{self.seed}] {self.fault}; {'; '.join(self.changes) or 'unchanged'}"
+
+
+@dataclass
+class Tally:
+    """What came of the records of one format."""
+
+    records: int = 0
+    changed: int = 0
+    taken: int = 0
+    listed: int = 0
+    refused: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, Example] = field(default_factory=dict)
+    sentences: set[str] = field(default_factory=set)
+
+
+def fuzz(name: str, count: int, seed: int) -> Tally:
+    """`count` records of the format `name`, with what changed in them, all following from the seed."""
+    tally = Tally()
+    for number in range(count):
+        for example in one(name, f"{seed}:{name}:{number}", tally):
+            key = str(example.fault)
+            tally.faults[key] += 1
+            tally.examples.setdefault(key, example)
+    return tally
+
+
+def one(name: str, seed: str, tally: Tally) -> Iterator[Example]:
+    """The faults of the one record that follows from `seed`."""
+    mint = Mint(Random(seed))
+    case = FORMATS[name](mint)
+    record, changes = mutate(mint, case.record)
+    tally.records += 1
+    tally.changed += bool(changes)
+    written = plain(record)
+    try:
+        found = outcome(written, case.reader, case.named)
+        if found.problem is not None:
+            tally.refused += 1
+            tally.sentences.add(found.problem)
+        else:
+            tally.taken += 1
+            tally.listed += bool(found.unused)
+        faults = judge(case, record, changes, found, _again(case), _sound(case, changes, found))
+        said = found.problem or f"taken; listed: {', '.join(found.unused) or 'nothing'}"
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        faults = [Fault("traceback", f"{type(error).__name__} at {last.name}:{last.lineno}")]
+        said = str(error)
+    for fault in faults:
+        yield Example(name, seed, fault, tuple(map(str, changes)), written, said)
+
+
+def _again(case: Case) -> Any:
+    def read(value: Any) -> Outcome:
+        return outcome(value, case.reader, case.named)
+
+    return read
+
+
+def _sound(case: Case, changes: list[Change], found: Outcome) -> bool:
+    """Whether the unchanged record is taken; asked only where something was refused."""
+    if found.problem is None or not changes:
+        return True
+    return outcome(plain(case.record), case.reader, case.named).problem is None

@@ -1,0 +1,197 @@
+"""Whether what a reader made of a record is right: every leaf used, listed or refused, and in its place."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.fuzz_data.case import Case
+from bench.fuzz_data.landing import may_land
+from bench.fuzz_data.marks import Path, leaves, marks_of, plain, replaced, spelled
+from bench.fuzz_data.mutations import Change
+from bench.fuzz_data.outcome import Outcome
+from bench.fuzz_data.talk import Slot
+
+Again = Callable[[Any], Outcome]
+"""What the same reader makes of another record."""
+
+_LIBRARY = re.compile(
+    r"Traceback|Extra inputs|Field required|Input should|Input tag|Value error|valid \w+ \[type|pydantic"
+    r"|validation error|<class |NoneType|object has no attribute|list index|KeyError|TypeError"
+)
+_PLACE = re.compile(r"\b(message|turn|tool|answer|call|definition|pair|item)s? \d+|`(chosen|rejected)`")
+_LONGEST = 600
+_FRESH = "q99999z"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`kind` is one word; `about` says what happened to which key, without what differs from record to record."""
+
+    kind: str
+    about: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.about}"
+
+
+def judge(
+    case: Case, record: Any, changes: Sequence[Change], found: Outcome, again: Again, sound: bool
+) -> list[Fault]:
+    """Every fault of one record's reading; `sound` says that its unchanged form is taken."""
+    if found.problem is not None:
+        return [*_sentence(found.problem), *_refusal(case, changes, found.problem, sound)]
+    assert found.slots is not None
+    return [
+        *_learned(case, changes, found.slots),
+        *_lost(record, changes, found, again),
+        *_changed(case, changes, found.slots),
+        *_landed(case, changes, found.slots),
+    ]
+
+
+def _sentence(problem: str) -> Iterator[Fault]:
+    if match := _LIBRARY.search(problem):
+        yield Fault("sentence", f"speaks of {match[0]!r}")
+    if "\n" in problem or not problem.endswith((".", "?", "!")) or not problem.isprintable():
+        yield Fault("sentence", "is not one printable line that ends as a sentence does")
+    if len(problem) > _LONGEST:
+        yield Fault("sentence", f"is longer than {_LONGEST} characters")
+
+
+def _refusal(case: Case, changes: Sequence[Change], problem: str, sound: bool) -> Iterator[Fault]:
+    """A valid record is not refused; what was changed is named, by its key or by its place."""
+    if not changes:
+        if case.supported:
+            yield Fault("refused", "a valid record")
+        return
+    if not sound:
+        return
+    if len(changes) == 1 and changes[0].kind == "add":
+        key = str(changes[0].path[-1])
+        if key.strip() not in problem:
+            yield Fault("unnamed", f"an added key: {shape(problem)}")
+    elif not _PLACE.search(problem) and not any(
+        name.strip() in problem for change in changes for name in change.names
+    ):
+        yield Fault("unnamed", f"{changes[0].kind}: {shape(problem)}")
+
+
+def _learned(case: Case, changes: Sequence[Change], slots: Sequence[Slot]) -> Iterator[Fault]:
+    """Nothing is learned that the record says not to learn."""
+    if case.spoiled and not any("label" in c.names or "kto_tag" in c.names for c in changes):
+        spoiled = any(slot.learned for slot in slots)
+        spoiler = [key for key in case.record if key not in ("messages", "prompt", "completion")]
+        if spoiled and not any(set(change.names) & set(spoiler) for change in changes):
+            yield Fault("learned", f"a record with {', '.join(spoiler)}")
+    for change in changes:
+        if change.unlearned and any(slot.learned and slot.marks & change.unlearned for slot in slots):
+            yield Fault("learned", f"{spelled(change.path)} ({change.key})")
+
+
+def _lost(record: Any, changes: Sequence[Change], found: Outcome, again: Again) -> Iterator[Fault]:
+    """Every leaf is in what was read, or listed, or another value of it would have made a difference."""
+    assert found.slots is not None
+    present = frozenset().union(*(slot.marks for slot in found.slots), *map(marks_of, found.ids))
+    new = [change.path for change in changes]
+    for path, value in leaves(record):
+        if listed(path, found.unused):
+            continue
+        marks = marks_of(value) | frozenset().union(*map(marks_of, path))
+        if marks:
+            padding = value is None and not {"arguments", "parameters"} & set(path)
+            if not marks <= present and not padding:
+                yield Fault("lost", _about(path))
+        elif value is not None and (not new or any(path[: len(one)] == one for one in new)):
+            other = replaced(record, path, _other(value))
+            if _same(again(plain(other)), found):
+                yield Fault("lost", f"{_about(path)} (nothing depends on {value!r:.20})")
+
+
+def _changed(case: Case, changes: Sequence[Change], slots: Sequence[Slot]) -> Iterator[Fault]:
+    """What no change touched means what it meant, in the same order."""
+    touched = frozenset().union(*(change.touched for change in changes))
+    unlearned = frozenset().union(*(change.unlearned for change in changes))
+    at = 0
+    for expected in _untouched(case.slots, touched):
+        free = bool(expected.marks & unlearned)  # whether it is learned, `_learned` says
+        place = next((n for n in range(at, len(slots)) if _equal(slots[n], expected, free)), None)
+        if place is not None:
+            at = place + 1
+        else:
+            same = [slot for slot in slots if slot.marks & expected.marks]
+            nearest = max(same, key=lambda slot: (slot.kind == expected.kind, slot.said == expected.said), default=None)
+            how = "is missing" if nearest is None else _difference(expected, nearest)
+            yield Fault("changed", f"{expected.kind} {how}")
+            return
+    if not changes and len(slots) != len(case.slots):
+        yield Fault("changed", f"{len(slots)} things are said instead of {len(case.slots)}")
+
+
+def _equal(slot: Slot, expected: Slot, free: bool) -> bool:
+    return slot[:2] == expected[:2] and (free or slot.learned == expected.learned)
+
+
+def _difference(expected: Slot, got: Slot) -> str:
+    if got.kind != expected.kind:
+        return f"became {got.kind}"
+    if got.said != expected.said:
+        return "says something else" if expected.kind != "result" else "says something else, or answers another call"
+    return "is learned" if got.learned > expected.learned else "is no longer learned" if expected.learned else "moved"
+
+
+def _untouched(slots: Sequence[Slot], touched: frozenset[str]) -> Iterator[Slot]:
+    """Slots without a touched mark; of calls and results in a row all, or none of the results."""
+    group: list[Slot] = []
+    for slot in [*slots, None]:
+        if slot is not None and slot.kind.rpartition(" ")[2] in ("call", "result"):
+            group.append(slot)
+            continue
+        whole = not any(one.marks & touched for one in group)
+        yield from (one for one in group if whole or (one.kind != "result" and not one.marks & touched))
+        group = []
+        if slot is not None and not slot.marks & touched:
+            yield slot
+
+
+def _landed(case: Case, changes: Sequence[Change], slots: Sequence[Slot]) -> Iterator[Fault]:
+    """What came or moved stands only where its key may put it."""
+    kinds: dict[str, set[str]] = {}
+    for slot in case.slots:
+        for mark in slot.marks:
+            kinds.setdefault(mark, set()).add(slot.kind)
+    for slot in slots:
+        for change in changes:
+            for mark in sorted(slot.marks & (change.added | change.touched)):
+                if not may_land(slot.kind, changes, kinds.get(mark, set())):
+                    was = " and ".join(sorted(kinds.get(mark, ()))) or "new"
+                    yield Fault("landed", f"{_about(change.path)} ({change.kind}) in {slot.kind}, was {was}")
+                    return
+
+
+def listed(path: Path, unused: Sequence[str]) -> bool:
+    """Whether a leaf's key, or one above it, is among the keys that were listed."""
+    said = spelled(path)
+    return any(said == one or said.startswith((f"{one}.", f"{one}[")) for one in unused)
+
+
+def _same(one: Outcome, other: Outcome) -> bool:
+    return (one.slots, one.ids, one.problem, one.made) == (other.slots, other.ids, other.problem, other.made)
+
+
+def _other(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    return _FRESH if isinstance(value, str) else None
+
+
+def _about(path: Path) -> str:
+    """A path without its marks."""
+    return ".".join("[]" if isinstance(step, int) else "*" if marks_of(step) else step for step in path)
+
+
+def shape(problem: str) -> str:
+    """A problem without what differs from record to record."""
+    return re.sub(r"q\d{5}z|\d+", "#", problem)[:160]
