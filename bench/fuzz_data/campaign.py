@@ -2,17 +2,20 @@
 
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from bench.fuzz_data.case import Case
+from bench.fuzz_data.case import Case, Reader
 from bench.fuzz_data.formats import FORMATS
 from bench.fuzz_data.marks import Mint, plain
 from bench.fuzz_data.mutations import Change, mutate
-from bench.fuzz_data.oracle import Fault, judge
+from bench.fuzz_data.oracle import Again, Fault, judge
 from bench.fuzz_data.outcome import Outcome, outcome
+
+Read = Callable[[Any, Reader, str | None], Outcome]
+"""The reader under test: a record, which reader it is for, and its format's name where a recipe names it."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +47,18 @@ class Tally:
     sentences: set[str] = field(default_factory=set)
 
 
-def fuzz(name: str, count: int, seed: int) -> Tally:
-    """`count` records of the format `name`, with what changed in them, all following from the seed."""
+def fuzz(name: str, count: int, seed: int, read: Read = outcome) -> Tally:
+    """`count` records of the format `name`, changed as the seed has it, through `read`."""
     tally = Tally()
     for number in range(count):
-        for example in one(name, f"{seed}:{name}:{number}", tally):
+        for example in one(name, f"{seed}:{name}:{number}", tally, read):
             key = str(example.fault)
             tally.faults[key] += 1
             tally.examples.setdefault(key, example)
     return tally
 
 
-def one(name: str, seed: str, tally: Tally) -> Iterator[Example]:
+def one(name: str, seed: str, tally: Tally, read: Read = outcome) -> Iterator[Example]:
     """The faults of the one record that follows from `seed`."""
     mint = Mint(Random(seed))
     case = FORMATS[name](mint)
@@ -64,14 +67,16 @@ def one(name: str, seed: str, tally: Tally) -> Iterator[Example]:
     tally.changed += bool(changes)
     written = plain(record)
     try:
-        found = outcome(written, case.reader, case.named)
+        found = read(written, case.reader, case.named)
         if found.problem is not None:
             tally.refused += 1
             tally.sentences.add(found.problem)
         else:
             tally.taken += 1
             tally.listed += bool(found.unused)
-        faults = judge(case, record, changes, found, _again(case), _sound(case, changes, found))
+        faults = judge(case, record, changes, found, _again(case, read), _sound(case, changes, found, read))
+        if not changes:
+            faults += _other_reader(case, written, read)
         said = found.problem or f"taken; listed: {', '.join(found.unused) or 'nothing'}"
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
@@ -81,15 +86,21 @@ def one(name: str, seed: str, tally: Tally) -> Iterator[Example]:
         yield Example(name, seed, fault, tuple(map(str, changes)), written, said)
 
 
-def _again(case: Case) -> Any:
-    def read(value: Any) -> Outcome:
-        return outcome(value, case.reader, case.named)
-
-    return read
+def _again(case: Case, read: Read) -> Again:
+    return lambda value: read(value, case.reader, case.named)
 
 
-def _sound(case: Case, changes: list[Change], found: Outcome) -> bool:
+def _sound(case: Case, changes: list[Change], found: Outcome, read: Read) -> bool:
     """Whether the unchanged record is taken; asked only where something was refused."""
     if found.problem is None or not changes:
         return True
-    return outcome(plain(case.record), case.reader, case.named).problem is None
+    return read(plain(case.record), case.reader, case.named).problem is None
+
+
+def _other_reader(case: Case, written: Any, read: Read) -> list[Fault]:
+    """A preference is no conversation to learn, and no conversation is a preference."""
+    if case.reader == "preference":
+        taken = read(written, "chat", None).slots
+        return [Fault("learned", "a preference, as a conversation")] if taken is not None else []
+    taken = read(written, "preference", None).slots
+    return [Fault("learned", "a conversation, as a preference")] if taken is not None else []

@@ -21,8 +21,8 @@ class Case:
     """The format's name, for records that a recipe has to name it for."""
     supported: bool = True
     """Whether refusing the valid record is a fault: README names the format."""
-    spoiled: bool = False
-    """Nothing of it may be learned: it is marked as bad, or answers pictures that nobody sees."""
+    spoiled: str = ""
+    """The key for which nothing of it may be learned: it says that the answer is bad, or about pictures."""
 
 
 Format = Callable[[Mint], Case]

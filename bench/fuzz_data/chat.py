@@ -147,7 +147,7 @@ def rated(mint: Mint) -> Case:
         record: Fields = {"messages": made, "label": flag}
     else:
         record = {"prompt": made[:-1], "completion": made[-1:], "label": flag}
-    return Case(record, slots(talk), spoiled=not liked, supported=False)
+    return Case(record, slots(talk), spoiled="" if liked else "label", supported=False)
 
 
 def pictures(mint: Mint) -> Case:
@@ -159,7 +159,7 @@ def pictures(mint: Mint) -> Case:
     if mint.chance(0.5):
         user = next(message for message in record["messages"] if message["role"] == "user")
         user["content"] = f"<{column.removesuffix('s')}>{user['content']}"
-    return Case(record, slots(talk), spoiled=True, supported=False)
+    return Case(record, slots(talk), spoiled=column, supported=False)
 
 
 def messages(mint: Mint, talk: Talk, ids: bool = True) -> list[Fields]:

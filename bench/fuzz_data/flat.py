@@ -87,7 +87,9 @@ def tagged(mint: Mint) -> Case:
     """LLaMA-Factory's KTO records: Alpaca's with `kto_tag`."""
     case = alpaca(mint)
     liked = mint.chance(0.5)
-    return replace(case, record=case.record | {"kto_tag": liked}, spoiled=not liked, supported=False)
+    return replace(
+        case, record=case.record | {"kto_tag": liked}, spoiled="" if liked else "kto_tag", supported=False
+    )
 
 
 def alpaca_text(mint: Mint) -> Case:
@@ -117,4 +119,3 @@ def human_assistant(mint: Mint) -> Case:
     if talk.system is not None:
         record = {"system": talk.system, **record}
     return Case(record, slots(talk), supported=False)
-

@@ -30,7 +30,7 @@ _INSIDE = {
 
 
 def may_land(kind: str, changes: Sequence[Change], before: set[str]) -> bool:
-    """Whether a mark may stand in a slot of `kind`: where it stood before, or where one of the keys puts it."""
+    """Whether a mark may stand in a slot of `kind`: where it stood, or where a key puts it."""
     base = kind.rpartition(" ")[2]
     kinds = {one.rpartition(" ")[2] for one in before}
     if base in kinds or (base == "result" and "call" in kinds):  # a result is compared with its call

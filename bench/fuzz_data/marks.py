@@ -13,7 +13,17 @@ MARK = re.compile(r"q\d{5}z|7\d{7}")
 Path = tuple[str | int, ...]
 """The way to a value: keys of objects, and places in lists."""
 
-_SPICE = ("São João, {}", "{} — é isso?", "one\ntwo {}", 'he said "{}"', "{{{}}}", "{}", "{}", "{} <b>&", "a\t{}")
+_SPICE = (
+    "São João, {}",
+    "{} — é isso?",
+    "one\ntwo {}",
+    'he said "{}"',
+    "{{{}}}",
+    "{}",
+    "{}",
+    "{} <b>&",
+    "a\t{}",
+)
 
 
 class Mint:
@@ -85,7 +95,7 @@ def marks_of(value: Any) -> frozenset[str]:
 
 
 def below(value: Any) -> Iterator[tuple[Path, Any]]:
-    """The values one step below, with that step; none for what a text holds, which has the text's own place."""
+    """The values one step below, with that step; what a text holds stands in the text's own place."""
     if isinstance(value, AsText):
         yield from below(value.value)
     elif isinstance(value, Joined):
@@ -112,7 +122,12 @@ def at(value: Any, path: Path) -> list[Any]:
     """The values at a path: several where a text holds several."""
     if not path:
         return [value]
-    return [found for steps, item in below(value) if steps in ((), path[:1]) for found in at(item, path[len(steps) :])]
+    return [
+        found
+        for steps, item in below(value)
+        if steps in ((), path[:1])
+        for found in at(item, path[len(steps) :])
+    ]
 
 
 def replaced(value: Any, path: Path, new: Any) -> Any:
@@ -126,7 +141,9 @@ def replaced(value: Any, path: Path, new: Any) -> Any:
     if isinstance(value, dict) and path[0] in value:
         return value | {path[0]: replaced(value[path[0]], path[1:], new)}
     if isinstance(value, list) and isinstance(path[0], int) and path[0] < len(value):
-        return [replaced(item, path[1:], new) if place == path[0] else item for place, item in enumerate(value)]
+        return [
+            replaced(item, path[1:], new) if place == path[0] else item for place, item in enumerate(value)
+        ]
     return value
 
 

@@ -9,44 +9,16 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from bench.fuzz_data.keys import KEYS, MARKS_ON_ANSWERS, MARKS_ON_RECORDS, MEANT
 from bench.fuzz_data.marks import AsText, Mint, Path, at, below, marks_of
-
-KEYS = (
-    "source", "score", "lang", "uuid", "created", "model", "comment", "Quelle", "meta", "metadata", "extra_info",
-    "id", "group", "category", "name", "role", "content", "text", "value", "from", "type", "index", "title",
-    "system", "System", "developer", "instruction", "input", "output", "history", "query", "response", "answers",
-    "prompt", "completion", "messages", "conversations", "conversation", "tools", "tool", "functions", "function",
-    "tool_calls", "function_call", "tool_call_id", "arguments", "parameters", "description", "strict", "return",
-    "chosen", "rejected", "rejected_response", "preferred_output", "refusal", "reasoning_content", "reasoning",
-    "thinking", "annotations", "audio", "logprobs", "finish_reason", "usage", "tool_choice", "response_format",
-    "parallel_tool_calls", "solution", "objects", "channel", "loss_scale", "begin_offset", "enum", "default",
-    "messages ", "tool_call", "Role", "contents", "ROLE",
-)  # fmt: skip
-
-MARKS_ON_ANSWERS: tuple[tuple[str, Any], ...] = (
-    ("weight", 0), ("weight", 0.0), ("weight", -1), ("weight", 0.5), ("weight", "0"), ("weight", False),
-    ("train", False), ("train", 0), ("training", False), ("trainable", False), ("loss", False), ("loss", 0.0),
-    ("loss_weight", 0), ("loss_scale", 0.0), ("loss_mask", 0), ("learn", False), ("label", False), ("label", 0),
-    ("masked", True), ("mask", True), ("ignore", True), ("skip", True), ("is_correct", False), ("train", "false"),
-    ("train_detail", [{"begin_offset": 0, "end_offset": 3, "train": False}]), ("quality", "bad"),
-)  # fmt: skip
-MARKS_ON_RECORDS: tuple[tuple[str, Any], ...] = (
-    ("label", False), ("label", 0), ("label", "false"), ("label", -1), ("kto_tag", False), ("kto_tag", "false"),
-    ("weight", 0), ("weight", -1), ("weight", 0.25), ("weight", 0.0), ("train", False), ("loss", False),
-    ("images", ["a.png"]), ("image", "a.png"), ("videos", ["a.mp4"]), ("audios", ["a.wav"]), ("audio", "a.wav"),
-    ("rejected", "no"), ("rejected_response", "no"), ("labels", [True, False]), ("is_correct", False),
-    ("score", -1.0), ("rating", "bad"), ("objects", {"bbox": [[1, 2, 3, 4]]}),
-)  # fmt: skip
-MEANT = frozenset({"quality", "rating", "score", "is_correct", "ignore", "skip", "objects", "labels", "rejected", "rejected_response"})
-"""Marks whose meaning a reader cannot know for certain: listing them is enough."""
 
 
 @dataclass(frozen=True)
 class Change:
     """`kind` and `path` say what was done where; `names` are the keys of which a refusal may speak.
 
-    `touched` are marks whose place and neighbors changed; `added` are marks that came with it, and `key` is the
-    one that they stand under. `unlearned` are marks of answers that must not be learned any more.
+    `touched` are marks whose place and neighbors changed; `added` are marks that came with it, under `key`.
+    `unlearned` are marks of answers that must not be learned any more.
     """
 
     kind: str
@@ -66,6 +38,8 @@ def mutate(mint: Mint, record: Any) -> tuple[Any, list[Change]]:
     changed = deepcopy(record)
     changes: list[Change] = []
     for _ in range(mint.random.choice((0, 1, 1, 1, 1, 1, 1, 2, 2, 2))):
+        if not changed:
+            break
         change = mint.random.choice(_KINDS)
         if (done := change(mint, changed)) is not None:
             changes.append(done)
@@ -89,7 +63,9 @@ def _rename(mint: Mint, record: Any) -> Change | None:
     if not target:
         return None
     old = mint.random.choice(list(target))
-    new = mint.random.choice((old + "s", old.upper(), f" {old}", old[:-1] or "x", *mint.random.sample(KEYS, 4)))
+    new = mint.random.choice(
+        (old + "s", old.upper(), f" {old}", old[:-1] or "x", *mint.random.sample(KEYS, 4))
+    )
     if new in target:
         return None
     touched = _around(record, (*path, old))
@@ -196,13 +172,24 @@ def _around(record: Any, path: Path) -> frozenset[str]:
 
 
 def _junk(mint: Mint) -> Any:
+    make = mint.random.choice((mint.word, mint.word, mint.text, mint.number, None, None, None))
+    if make is not None:
+        return make()
     return mint.random.choice(
         (
-            mint.word, mint.word, mint.text, mint.number, lambda: mint.number() + 0.5, lambda: True, lambda: False,
-            lambda: None, lambda: [mint.word()], lambda: {mint.word(): mint.word()}, lambda: [], lambda: {},
-            lambda: [{"role": "user", "content": mint.word()}], lambda: "", lambda: 0,
+            True,
+            False,
+            None,
+            0,
+            "",
+            [],
+            {},
+            mint.number() + 0.5,
+            [mint.word()],
+            {mint.word(): mint.word()},
+            [{"role": "user", "content": mint.word()}],
         )
-    )()  # fmt: skip
+    )
 
 
 def _objects(value: Any, path: Path = ()) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -14,7 +14,7 @@ from data.preference import Preference
 
 @dataclass(frozen=True)
 class Outcome:
-    """`ids` are those of calls and results, which no model is shown; `unused` are the keys that were listed."""
+    """`ids` are those of calls and results, which no model is shown; `unused` the keys that were listed."""
 
     slots: list[Slot] | None
     ids: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ def of_raw(raw: Raw, reader: Reader, named: str | None = None) -> Outcome:
             return Outcome(None, problem=found.problem)
         made = found.conversation
         slots, ids = _labelled(made, made.tools), _ids(made.messages)
-        return Outcome(slots + _said(made.messages), ids, None, getattr(found, 'unused', ()), made)
+        return Outcome(slots + _said(made.messages), ids, None, getattr(found, "unused", ()), made)
     both = imported(raw, preference, Preference, "a preference")
     if isinstance(both, str):
         return Outcome(None, problem=both)

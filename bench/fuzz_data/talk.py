@@ -111,7 +111,9 @@ class Draw:
             turns += self._exchange(tools)
         if tools and turns[-1].role == "assistant" and mint.chance(0.3):  # ends in calls that nobody answered
             turns[-1] = self.calling(tools)
-        kept = {name: mint.word() for name in ("id", "group", "category") if self.labels and mint.chance(0.15)}
+        kept = {
+            name: mint.word() for name in ("id", "group", "category") if self.labels and mint.chance(0.15)
+        }
         return Talk(
             turns=tuple(turns),
             tools=tools,
@@ -132,7 +134,9 @@ class Draw:
     def calling(self, tools: tuple[Tool, ...]) -> Turn:
         count = self.mint.random.choice((1, 1, 2, 3)) if self.parallel else 1
         words = self.mint.text() if self.words_before_calls and self.mint.chance(0.3) else None
-        return Turn("assistant", words, tuple(self._call(self.mint.random.choice(tools)) for _ in range(count)))
+        return Turn(
+            "assistant", words, tuple(self._call(self.mint.random.choice(tools)) for _ in range(count))
+        )
 
     def _call(self, tool: Tool) -> Call:
         given = tool.parameters["properties"]

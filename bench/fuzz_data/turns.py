@@ -1,4 +1,4 @@
-"""Records of `conversations` with `from` and `value`: ShareGPT, Glaive's, LLaMA-Factory's, Hermes', ToolACE's.
+"""Records of `conversations` with `from` and `value`: ShareGPT, Glaive's, Hermes', ToolACE's.
 
 After LLaMA-Factory's `data/README.md`, axolotl's page on conversations, and the cards of the data sets.
 """
@@ -15,7 +15,7 @@ Fields = dict[str, Any]
 
 
 def sharegpt(mint: Mint) -> Case:
-    """Plain talk; a system turn or column; weights on turns, also as the floats that a table makes of them."""
+    """Plain talk; a system turn or column; weights on turns, also as a table's floats."""
     talk = Draw(mint, calls=False).talk()
     weighted, floats = mint.chance(0.3), mint.chance(0.5)
     if weighted:
@@ -23,7 +23,9 @@ def sharegpt(mint: Mint) -> Case:
         flags[-1] = True
         pairs = zip(talk.turns, flags, strict=True)
         talk = replace(talk, turns=tuple(replace(turn, learned=flag) for turn, flag in pairs))
-    said = _turns(talk, human=mint.random.choice(("human", "user")), gpt=mint.random.choice(("gpt", "assistant")))
+    said = _turns(
+        talk, human=mint.random.choice(("human", "user")), gpt=mint.random.choice(("gpt", "assistant"))
+    )
     if weighted:
         for one, turn in zip(said[talk.system is not None :], talk.turns, strict=True):
             if turn.role == "assistant":
@@ -51,7 +53,9 @@ def flagged(mint: Mint) -> Case:
 def role_content(mint: Mint) -> Case:
     """`conversations` of `role` and `content`, as ms-swift and many others write them."""
     talk = Draw(mint, calls=False).talk()
-    said = [{"role": one["from"], "content": one["value"]} for one in _turns(talk, human="user", gpt="assistant")]
+    said = [
+        {"role": one["from"], "content": one["value"]} for one in _turns(talk, human="user", gpt="assistant")
+    ]
     return Case({"conversations": said, **talk.labels}, slots(talk))
 
 
@@ -81,9 +85,9 @@ def glaive(mint: Mint) -> Case:
 
 
 def functioncall(mint: Mint) -> Case:
-    """Glaive v2's `<functioncall>` texts in ShareGPT's turns: arguments quoted once more, in single quotes."""
-    talk = replace(Draw(mint, parallel=False, words_before_calls=False, labels=False).talk(), system=None)
-    said: list[Fields] = [{"from": "system", "value": _glaive_system(talk)}] if talk.tools else []
+    """Glaive v2's `<functioncall>` texts in ShareGPT's turns: arguments quoted once more."""
+    talk = _as_text(mint, Draw(mint, parallel=False, words_before_calls=False, labels=False).talk())
+    said: list[Fields] = [{"from": "system", "value": _glaive_system(talk)}]
     for turn in talk.turns:
         if turn.text is not None:
             said.append({"from": "human" if turn.role == "user" else "gpt", "value": turn.text})
@@ -94,7 +98,7 @@ def functioncall(mint: Mint) -> Case:
 
 def glaive_raw(mint: Mint) -> Case:
     """Glaive's function-calling-v2 as it is: two texts, `system` and `chat`."""
-    talk = replace(Draw(mint, parallel=False, words_before_calls=False, labels=False).talk(), system=None)
+    talk = _as_text(mint, Draw(mint, parallel=False, words_before_calls=False, labels=False).talk())
     chat: list[Any] = []
     for turn in talk.turns:
         if turn.role == "user":
@@ -104,7 +108,9 @@ def glaive_raw(mint: Mint) -> Case:
         for call in turn.calls:
             chat += ["ASSISTANT: ", _functioncall(call), " <|endoftext|>\n\n\n"]
         chat += [f"FUNCTION RESPONSE: {text}\n\n\n" for _, text in turn.results]
-    return Case({"system": _glaive_system(talk, "SYSTEM: "), "chat": Joined(chat)}, slots(talk), supported=False)
+    return Case(
+        {"system": _glaive_system(talk, "SYSTEM: "), "chat": Joined(chat)}, slots(talk), supported=False
+    )
 
 
 def hermes(mint: Mint) -> Case:
@@ -132,8 +138,8 @@ def hermes(mint: Mint) -> Case:
 
 
 def toolace(mint: Mint) -> Case:
-    """ToolACE: calls as `[Name(parameter=value)]`, definitions in the system text, results of the role tool."""
-    talk = replace(Draw(mint, words_before_calls=False, labels=False).talk(), system=None)
+    """ToolACE: calls as `[Name(parameter=value)]`, definitions in the system text."""
+    talk = _as_text(mint, Draw(mint, words_before_calls=False, labels=False).talk())
     offered = [bare(tool) | {"required": None} for tool in talk.tools]
     before = "Here is a list of functions in JSON format that you can invoke:\n"
     after = "\nShould you decide to return the function call(s), put them as [func1(name=value), func2()]."
@@ -147,9 +153,15 @@ def toolace(mint: Mint) -> Case:
             results = [{"name": turn.calls[n].name, "results": text} for n, text in turn.results]
             said.append({"from": "tool", "value": AsText(results)})
     record: Fields = {"conversations": said}
-    if offered:
-        record = {"system": AsText(offered, before, after), **record}
+    record = {"system": AsText(offered, before, after) if offered else talk.system, **record}
     return Case(record, slots(talk), supported=False)
+
+
+def _as_text(mint: Mint, talk: Talk) -> Talk:
+    """A talk whose tools stand in the system text, where it calls one; else a system text without tools."""
+    if any(turn.calls for turn in talk.turns):
+        return replace(talk, system=None)
+    return replace(talk, tools=(), system=f"You are {mint.word()}, with no access to external functions.")
 
 
 def _bracketed(call: Call) -> str:
@@ -169,40 +181,45 @@ def _functioncall(call: Call) -> AsText:
 def _quoted_once_more(value: Any) -> str:
     if not isinstance(value, dict) or set(value) != {"name", "arguments"}:
         return json.dumps(value)
-    return f"{{\"name\": {json.dumps(value['name'])}, \"arguments\": '{json.dumps(value['arguments'])}'}}"
+    return f'{{"name": {json.dumps(value["name"])}, "arguments": \'{json.dumps(value["arguments"])}\'}}'
 
 
 def _glaive_system(talk: Talk, before: str = "") -> Joined:
     if not talk.tools:
-        return Joined([f"{before}You are a helpful assistant, with no access to external functions."])
-    opening = f"{before}You are a helpful assistant with access to the following functions. Use them if required -"
+        return Joined([f"{before}{talk.system}"])
+    opening = (
+        f"{before}You are a helpful assistant with access to the following functions. Use them if required -"
+    )
     parts: list[Any] = [opening]
     for tool in talk.tools:
         parts += ["\n", AsText(bare(tool), write=lambda value: json.dumps(value, indent=4))]
     return Joined(parts)
 
 
+_NOUS = (
+    "You are a function calling AI model. You are provided with function signatures within <tools></tools>"
+    " XML tags. You may call one or more functions to assist with the user query. Don't make assumptions"
+    " about what values to plug into functions. Here are the available tools: <tools> "
+)
+_NOUS_GOES_ON = (
+    " </tools> For each function call return a json object with function name and arguments within"
+    " <tool_call></tool_call> XML tags as follows:\n<tool_call>\n"
+    "{'arguments': <args-dict>, 'name': <function-name>}\n</tool_call>"
+)
+_QWEN = (
+    "# Tools\n\nYou may call one or more functions to assist with the user query.\n\nYou are provided with"
+    " function signatures within <tools></tools> XML tags:\n<tools>"
+)
+_QWEN_GOES_ON = (
+    "\n</tools>\n\nFor each function call, return a json object with function name and arguments within"
+    " <tool_call></tool_call> XML tags:\n<tool_call>\n"
+    '{"name": <function-name>, "arguments": <args-json-object>}\n</tool_call>'
+)
+
+
 def _hermes_tools(mint: Mint, talk: Talk) -> list[Any]:
+    """The tools in Nous's instruction as a list, or in Qwen's one a line."""
     offered = [definition(tool) for tool in talk.tools]
     if mint.chance(0.5):
-        return [
-            "You are a function calling AI model. You are provided with function signatures within <tools></tools> XML"
-            " tags. You may call one or more functions to assist with the user query. Don't make assumptions about"
-            " what values to plug into functions. Here are the available tools: <tools> ",
-            AsText(offered),
-            " </tools> For each function call return a json object with function name and arguments within"
-            " <tool_call></tool_call> XML tags as follows:\n<tool_call>\n"
-            "{'arguments': <args-dict>, 'name': <function-name>}\n</tool_call>",
-        ]
-    lines: list[Any] = [
-        "# Tools\n\nYou may call one or more functions to assist with the user query.\n\nYou are provided with"
-        " function signatures within <tools></tools> XML tags:\n<tools>"
-    ]
-    for one in offered:
-        lines += ["\n", AsText(one)]
-    return [
-        *lines,
-        "\n</tools>\n\nFor each function call, return a json object with function name and arguments within"
-        " <tool_call></tool_call> XML tags:\n<tool_call>\n"
-        '{"name": <function-name>, "arguments": <args-json-object>}\n</tool_call>',
-    ]
+        return [_NOUS, AsText(offered), _NOUS_GOES_ON]
+    return [_QWEN, *(part for one in offered for part in ("\n", AsText(one))), _QWEN_GOES_ON]
