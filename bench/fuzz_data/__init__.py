@@ -3,7 +3,7 @@
 | idea | file |
 | --- | --- |
 | marks that are found again, and the talk that they stand in | `marks`, `talk` |
-| the same talk in each trainer's records | `chat`, `turns`, `flat`, `pairs`, all listed in `formats` |
+| the same talk in each trainer's records | `formats`, of `chat`, `turns`, `flat`, `pairs`, `tables` |
 | what goes wrong with a record on its way here | `mutations`, with the `keys` that come |
 | what a reader made of a record, and whether that is right | `outcome`, `oracle` |
 | the same records in other containers; the loss mask of what was read | `containers`, `masks` |

@@ -152,13 +152,13 @@ def rated(mint: Mint) -> Case:
 
 def pictures(mint: Mint) -> Case:
     """Records that speak of images, videos or sounds beside them."""
-    talk = Draw(mint, calls=False, several=False, labels=False).talk()
     column = mint.random.choice(("images", "videos", "audios", "image", "audio", "video"))
     files: Any = [mint.word()] if column.endswith("s") or mint.chance(0.5) else mint.word()
-    record: Fields = {"messages": messages(mint, talk), column: files}
+    talk = Draw(mint, calls=False, several=False, labels=False).talk()
     if mint.chance(0.5):
-        user = next(message for message in record["messages"] if message["role"] == "user")
-        user["content"] = f"<{column.removesuffix('s')}>{user['content']}"
+        asked, said = talk.turns
+        talk = replace(talk, turns=(replace(asked, text=f"<{column.removesuffix('s')}>{asked.text}"), said))
+    record: Fields = {"messages": messages(mint, talk), column: files}
     return Case(record, slots(talk), spoiled=column, supported=False)
 
 
@@ -181,7 +181,7 @@ def messages(mint: Mint, talk: Talk, ids: bool = True) -> list[Fields]:
 
 def _call(mint: Mint, name: str, arguments: Fields, ids: bool) -> Fields:
     function = {"name": name, "arguments": AsText(arguments, write=_compact) if ids else arguments}
-    if ids and mint.chance(0.15):
+    if ids and mint.chance(0.15) and None not in arguments.values():
         function["arguments"] = arguments
     call = {"type": "function", "function": function}
     return {"id": f"call_{mint.word()}"} | call if ids else call

@@ -1,11 +1,13 @@
 """Every format that records are made up in."""
 
-from bench.fuzz_data import chat, flat, pairs, turns
+from bench.fuzz_data import chat, flat, pairs, tables, turns
 from bench.fuzz_data.case import Format
 
 FORMATS: dict[str, Format] = {
     "openai": chat.openai,
     "openai logs": chat.logs,
+    "columns of JSON text": tables.text_columns,
+    "padded by a table": tables.padded,
     "openai functions": chat.functions,
     "TRL tool calls": chat.trl_tools,
     "prompt and completion": chat.completion,

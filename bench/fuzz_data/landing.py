@@ -23,6 +23,8 @@ _OF_KEY: dict[str, frozenset[str]] = {
     "arguments": _CALLS, "tool_calls": _CALLS, "function_call": _CALLS, "answers": _CALLS,
     "id": frozenset({"id"}), "group": frozenset({"group"}), "category": frozenset({"category"}),
 }  # fmt: skip
+KNOWN = frozenset(_OF_KEY)
+"""Keys that some format reads: one that stands elsewhere may be refused by what it says, and where."""
 _INSIDE = {
     "arguments": _CALLS, "parameters": frozenset({"tool"}), "properties": frozenset({"tool"}),
     "tools": frozenset({"tool"}), "functions": frozenset({"tool"}), "answers": _CALLS,
@@ -42,6 +44,6 @@ def may_land(kind: str, changes: Sequence[Change], before: set[str]) -> bool:
             return True
         if any(base in _INSIDE.get(step, ()) for step in steps):
             return True
-        if change.path and isinstance(change.path[-1], int) and base in _SAID | _CALLS:
-            return not before and change.kind == "retype" and "history" in steps
+        if not before and change.kind == "retype" and "history" in steps and base in ("user", "assistant"):
+            return True
     return False

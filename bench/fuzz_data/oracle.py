@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.fuzz_data.case import Case
-from bench.fuzz_data.landing import may_land
+from bench.fuzz_data.landing import KNOWN, may_land
 from bench.fuzz_data.marks import Path, leaves, marks_of, plain, replaced, spelled
 from bench.fuzz_data.mutations import Change
 from bench.fuzz_data.outcome import Outcome
@@ -19,7 +19,9 @@ _LIBRARY = re.compile(
     r"Traceback|Extra inputs|Field required|Input should|Input tag|Value error|valid \w+ \[type|pydantic"
     r"|validation error|<class |NoneType|object has no attribute|list index|KeyError|TypeError"
 )
-_PLACE = re.compile(r"\b(message|turn|tool|answer|call|definition|pair|item)s? \d+|`(chosen|rejected)`")
+_PLACE = re.compile(
+    r"\b(message|turn|tool|answer|call|definition|pair|item)s? \d+|`(chosen|rejected)`|<tools>"
+)
 _LONGEST = 600
 _FRESH = "q99999z"
 
@@ -67,8 +69,8 @@ def _refusal(case: Case, changes: Sequence[Change], problem: str, sound: bool) -
         return
     if not sound:
         return
-    if len(changes) == 1 and changes[0].kind == "add":
-        key = str(changes[0].path[-1])
+    key = str(changes[0].path[-1])
+    if len(changes) == 1 and changes[0].kind == "add" and key not in KNOWN:
         if key.strip() not in problem and "differ before" not in problem:
             yield Fault("unnamed", f"an added key: {shape(problem)}")
     elif not _PLACE.search(problem) and not any(
@@ -83,7 +85,8 @@ def _learned(case: Case, changes: Sequence[Change], slots: Sequence[Slot]) -> It
     if meant and any(slot.learned for slot in slots):
         yield Fault("learned", f"a record with {case.spoiled}")
     for change in changes:
-        if change.unlearned and any(slot.learned and slot.marks & change.unlearned for slot in slots):
+        undone = any(change.path[-1] in one.path for one in changes if one is not change)
+        if not undone and any(slot.learned and slot.own & change.unlearned for slot in slots):
             yield Fault("learned", f"{spelled(change.path)} ({change.key})")
 
 
@@ -106,7 +109,7 @@ def unaccounted(record: Any, found: Outcome) -> Iterator[str]:
     present = frozenset().union(*(slot.marks for slot in found.slots), *map(marks_of, found.ids))
     for path, value in leaves(record):
         marks = marks_of(value) | frozenset().union(*map(marks_of, path))
-        padding = value is None and not {"arguments", "parameters"} & set(path)
+        padding = value is None and "arguments" not in path and path[-1] not in ("default", "const")
         if not marks <= present and not padding and not listed(path, found.unused):
             yield _about(path)
 
@@ -115,6 +118,7 @@ def _changed(case: Case, changes: Sequence[Change], slots: Sequence[Slot]) -> It
     """What no change touched means what it meant, in the same order."""
     touched = frozenset().union(*(change.touched for change in changes))
     unlearned = frozenset().union(*(change.unlearned for change in changes))
+    added = frozenset().union(*(change.added for change in changes))
     at = 0
     for expected in _untouched(case.slots, touched):
         free = bool(expected.marks & unlearned)  # whether it is learned, `_learned` says
@@ -126,6 +130,8 @@ def _changed(case: Case, changes: Sequence[Change], slots: Sequence[Slot]) -> It
             nearest = max(
                 same, key=lambda slot: (slot.kind == expected.kind, slot.said == expected.said), default=None
             )
+            if nearest is not None and nearest.marks & added and expected.said[0] in nearest.said[0]:
+                continue  # what came stands beside it in one text
             how = "is missing" if nearest is None else _difference(expected, nearest)
             yield Fault("changed", f"{expected.kind} {how}")
             return
@@ -186,9 +192,19 @@ def _landed(case: Case, changes: Sequence[Change], slots: Sequence[Slot]) -> Ite
 
 
 def listed(path: Path, unused: Sequence[str]) -> bool:
-    """Whether a leaf's key, or one above it, is among the keys that were listed."""
+    """Whether a leaf's key, or one above it, is among the keys that were listed.
+
+    What stands in a text is listed below the mark around it: `conversations.<tools>[].score`.
+    """
     said = spelled(path)
-    return any(said == one or said.startswith((f"{one}.", f"{one}[")) for one in unused)
+    return any(
+        said == one or said.startswith((f"{one}.", f"{one}[")) or ("<" in one and _inside(path, one))
+        for one in unused
+    )
+
+
+def _inside(path: Path, one: str) -> bool:
+    return one.rpartition(".")[2].removesuffix("[]") in path and one.startswith(str(path[0]))
 
 
 def _same(one: Outcome, other: Outcome) -> bool:

@@ -6,9 +6,7 @@ from typing import Any
 from bench.fuzz_data.case import Reader
 from bench.fuzz_data.talk import Slot, written
 from data.chat import AssistantMessage, Conversation, Message, Tool, ToolMessage, text_of
-from data.formats import Raw, record
-from data.formats.importing import imported
-from data.formats.preference import preference
+from data.formats import Raw, preference, record
 from data.preference import Preference
 
 
@@ -35,15 +33,16 @@ def of_raw(raw: Raw, reader: Reader, named: str | None = None) -> Outcome:
             return Outcome(None, problem=found.problem)
         made = found.conversation
         slots, ids = _labelled(made, made.tools), _ids(made.messages)
-        return Outcome(slots + _said(made.messages), ids, None, getattr(found, "unused", ()), made)
-    both = imported(raw, preference, Preference, "a preference")
-    if isinstance(both, str):
-        return Outcome(None, problem=both)
+        return Outcome(slots + _said(made.messages), ids, None, found.unused, made)
+    one = preference.record(raw)
+    if one.preference is None:
+        return Outcome(None, problem=one.problem)
+    both = one.preference
     slots = _labelled(both, both.tools) + [slot._replace(learned=False) for slot in _said(both.prompt)]
     for name, answer in (("chosen", both.chosen), ("rejected", both.rejected)):
         slots += [slot._replace(kind=f"{name} {slot.kind}") for slot in _said([answer])]
     ids = _ids([*both.prompt, both.chosen, both.rejected])
-    return Outcome(slots, ids, None, (), both)
+    return Outcome(slots, ids, None, one.unused, both)
 
 
 def _labelled(made: Conversation | Preference, tools: list[Tool]) -> list[Slot]:

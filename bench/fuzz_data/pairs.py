@@ -98,6 +98,8 @@ def _draw(mint: Mint, calls: bool = True) -> tuple[Talk, Turn, Turn]:
         draw.calling(talk.tools) if talk.tools and mint.chance(0.4) else Turn("assistant", mint.text())
         for _ in range(2)
     ]
+    if sides[0] == sides[1]:  # two calls without a mark of their own
+        sides[1] = Turn("assistant", mint.text())
     return talk, sides[0], sides[1]
 
 

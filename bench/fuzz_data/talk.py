@@ -56,6 +56,22 @@ class Slot(NamedTuple):
     def marks(self) -> frozenset[str]:
         return frozenset().union(*map(marks_of, self.said))
 
+    @property
+    def own(self) -> frozenset[str]:
+        """The marks that no other slot has: of a call its arguments' values, since names are its tool's."""
+        if self.kind.rpartition(" ")[2] == "call":
+            return frozenset().union(*map(marks_of, _values(json.loads(self.said[1]))))
+        return marks_of(self.said[0])
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """Every value in a value that holds no other."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _values(item)
+    else:
+        yield value
+
 
 def written(value: Any) -> str:
     """JSON with one spelling."""
@@ -101,6 +117,7 @@ class Draw:
     several: bool = True
     """More than one question."""
     nulls: bool = False
+    """An argument that may be null may be it: not where a table's nulls cannot be told from those meant."""
     labels: bool = True
 
     def talk(self) -> Talk:
@@ -144,7 +161,7 @@ class Draw:
         return Call(
             tool.name,
             {
-                name: self._value(schema["type"])
+                name: self._value(schema["type"], name in required)
                 for name, schema in given.items()
                 if name in required or self.mint.chance(0.7)
             },
@@ -153,17 +170,24 @@ class Draw:
     def _tool(self) -> Tool:
         mint = self.mint
         properties = {
-            mint.word(): {"type": mint.random.choice(_TYPES), "description": mint.text()}
+            mint.word(): {"type": self._type(), "description": mint.text()}
             for _ in range(mint.random.randint(1, 3))
         }
         required = [name for name in properties if mint.chance(0.6)]
         schema = {"type": "object", "properties": properties, "required": required}
         return Tool(mint.word(), mint.text(), schema)
 
-    def _value(self, kind: str) -> Any:
+    def _type(self) -> Any:
+        kind = self.mint.random.choice(_TYPES)
+        return [kind, "null"] if self.nulls and self.mint.chance(0.2) else kind
+
+    def _value(self, given: Any, required: bool) -> Any:
         mint = self.mint
-        if self.nulls and mint.chance(0.05):
-            return None
+        kind = given
+        if isinstance(given, list):
+            kind = given[0]
+            if required or mint.chance(0.5):
+                return None
         return {
             "string": mint.text,
             "integer": mint.number,

@@ -134,7 +134,11 @@ def hermes(mint: Mint) -> Case:
         if turn.results:
             texts = [f"<tool_response>\n{text}\n</tool_response>" for _, text in turn.results]
             said.append({"from": "tool", "value": "\n".join(texts)})
-    return Case({"conversations": said, **talk.labels}, slots(talk), named="hermes")
+    record: Fields = {"conversations": said}
+    if mint.chance(0.3):
+        roles = {"system": "system", "human": "user", "gpt": "assistant", "tool": "tool"}
+        record = {"messages": [{"role": roles[one["from"]], "content": one["value"]} for one in said]}
+    return Case(record | talk.labels, slots(talk), named="hermes")
 
 
 def toolace(mint: Mint) -> Case:
