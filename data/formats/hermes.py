@@ -10,12 +10,12 @@ import re
 from typing import Any
 
 from data import strict_json
-from data.formats.parts import Fields, Turns, labels, literal, objects, tool, tools
+from data.formats import messages
+from data.formats.keys import Fields, Reader
+from data.formats.parts import call_of, definitions, labels, literal, objects, tools
+from data.formats.turns import Call, Turns
+from data.formats.values import kind_of
 
-_ROLES = {
-    "system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
-    "tool": "tool", "function": "tool", "observation": "tool", "ipython": "tool",
-}  # fmt: skip
 _TOOLS = re.compile(r"<tools>\s*(?=[\[{])(.*?)</tools>", re.DOTALL)
 _CALL = re.compile(r"<tool_call>\s*(.*?)\s*</tool_call>", re.DOTALL)
 _RESPONSE = re.compile(r"<tool_response>\n?(.*?)\n?</tool_response>", re.DOTALL)
@@ -27,66 +27,94 @@ def has_tools(text: str) -> bool:
     return _TOOLS.search(text) is not None
 
 
-def hermes(record: Fields) -> Fields:
+def hermes(root: Reader) -> Fields:
     """`conversations` of `from` and `value`, or `messages` of `role` and `content`.
 
-    Tools come from the system text; from the record's `tools` only where that offers none.
+    Tools come from the system text; a `tools` beside it may only repeat them.
     """
+    kept = labels(root)
+    key = "messages" if root.left.get("conversations") is None else "conversations"
+    given = objects(root.take(key), f"`{key}`")
     made = Turns()
     offered: list[Fields] = []
-    for number, (role, text) in enumerate(_turns(record), 1):
-        if role == "system" and has_tools(text):
-            text, found = _take_tools(text)
-            offered += found
-            if not text:
-                continue
-        if role == "assistant":
-            _assistant(made, number, text)
-        elif role == "tool":
-            for result in _RESPONSE.findall(text) or [text]:
-                made.answer(f"turn {number} is a tool's result", result)
-        else:
-            made.say(role, text)
-    return labels(record) | {"messages": made.messages, "tools": offered or tools(record.get("tools"))}
-
-
-def _turns(record: Fields) -> list[tuple[str, str]]:
-    key, who, what = ("messages", "role", "content")
-    if record.get("conversations") is not None:
-        key, who, what = ("conversations", "from", "value")
-    turns = []
-    if record.get("system"):
-        turns.append(("system", record["system"]))
-    for number, turn in enumerate(objects(record, key), 1):
-        role, text = turn.get(who), turn.get(what)
-        if not isinstance(role, str) or role not in _ROLES:
-            raise ValueError(f"turn {number} is from {role!r}; known are {', '.join(_ROLES)}")
-        turns.append((_ROLES[role], text))
-    for number, (role, text) in enumerate(turns, 1):
+    for name in ("system", "system_prompt"):
+        if (text := root.take(name)) is not None:
+            if not isinstance(text, str):
+                raise ValueError(f"`{name}` is not text but {kind_of(text)}")
+            _system(root, name, text, made, offered)
+    for number, turn in enumerate(given, 1):
+        reader = root.inside(f"{key}[]", turn, "message", f"message {number}")
+        role, text = messages.opened(reader, turn)
         if not isinstance(text, str):
-            raise ValueError(f"turn {number} ({role}) has no text under `{what}`")
-    return turns
+            raise ValueError(f"{reader.name} is not text but {kind_of(text)}")
+        if role == "assistant":
+            _assistant(reader, text, made)
+            continue
+        reader.learned = False
+        if role == "system":
+            _system(root, key, text, made, offered)
+        elif role == "result":
+            _results(reader, text, made)
+        elif role == "user":
+            made.say("user", text)
+        else:
+            raise ValueError(f"{reader.name} is a call of its own, but Hermes writes calls in <tool_call>")
+    return kept | {"messages": made.messages, "tools": _agreed(offered, tools(root))}
 
 
-def _assistant(made: Turns, number: int, text: str) -> None:
+def _system(root: Reader, key: str, text: str, made: Turns, offered: list[Fields]) -> None:
+    if has_tools(text):
+        text, found = _take_tools(text)
+        offered += definitions(root, f"{key}.<tools>", found)
+    if text:
+        made.say("system", text)
+
+
+def _agreed(offered: list[Fields], beside: list[Fields]) -> list[Fields]:
+    """The tools of the system text, which those beside it may repeat, or else those beside it."""
+    if not offered or not beside:
+        return offered or beside
+    names = [sorted(tool["function"]["name"] for tool in some) for some in (offered, beside)]
+    if names[0] != names[1]:
+        raise ValueError("its `tools` are others than those that its system text offers")
+    return offered
+
+
+def _results(reader: Reader, text: str, made: Turns) -> None:
+    tool, identity = reader.take("name"), reader.take("tool_call_id")
+    for result in _RESPONSE.findall(text) or [text]:
+        made.result(reader.name, result)
+    for key, value in (("name", tool), ("tool_call_id", identity)):
+        if value is not None:
+            reader.unused(key)
+
+
+def _assistant(reader: Reader, text: str, made: Turns) -> None:
     """Words, and then calls: no chat format has words after a call in the same message."""
+    weight = messages.weight(reader)
     words, mark, _ = text.partition("<tool_call>")
     if not mark:
-        made.say("assistant", text)
+        made.answer(text, (), weight)
         return
     if outside := _CALL.sub("", text[len(words) :]).strip():
         what = "an unclosed <tool_call>" if "<tool_call>" in outside else "words after its call"
-        raise ValueError(f"turn {number} has {what}, which no message can hold")
-    if words.strip():
-        made.say("assistant", words.rstrip())
-    elif made.messages and made.messages[-1]["role"] == "assistant":
-        raise ValueError(f"turn {number} is the second assistant turn in a row")
-    for call in _CALL.findall(text):
-        try:
-            value = literal(call)
-        except ValueError as error:
-            raise ValueError(f"turn {number} has a <tool_call>, but {error}") from None
-        made.call(f"turn {number} has a <tool_call>", value, call)
+        raise ValueError(f"{reader.name} has {what}, which no message can hold")
+    if not words.strip() and made.messages and made.messages[-1]["role"] == "assistant":
+        raise ValueError(f"{reader.name} is the second assistant turn in a row")
+    made.answer(words.rstrip() or None, [_call(reader, call) for call in _CALL.findall(text)], weight)
+
+
+def _call(reader: Reader, text: str) -> Call:
+    try:
+        value = literal(text)
+    except ValueError as error:
+        raise ValueError(f"{reader.name} has a <tool_call>, but {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{reader.name} has a <tool_call> that is {kind_of(value)}, not an object")
+    call = reader.inside("<tool_call>", value, "call", f"the <tool_call> of {reader.name}")
+    call.take("id"), call.take("type")
+    name, given = call_of(call)
+    return Call(name, given)
 
 
 def _take_tools(text: str) -> tuple[str, list[Fields]]:
@@ -100,7 +128,7 @@ def _take_tools(text: str) -> tuple[str, list[Fields]]:
     rest = "\n\n".join(part for part in (before, after) if part)
     if "<tools>" in rest or "<tool_call>" in rest:
         raise ValueError("its system text speaks of <tools> or <tool_call> outside the one known instruction")
-    return rest, [tool(one) for one in _definitions(block[1])]
+    return rest, _definitions(block[1])
 
 
 def _definitions(text: str) -> list[Fields]:

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data.errors import UserError
-from data.formats.parquet import of_row
 from data.formats.record import Raw
+from data.formats.values import present
 
 _NAME = re.compile(r"hf:(?P<path>[^:@]+)(?::(?P<split>[^:@]+))?(?:@(?P<revision>[^:@]+))?")
 
 
-def records(source: str, columns: frozenset[str]) -> Iterator[Raw]:
+def records(source: str) -> Iterator[Raw]:
     """Rows of `hf:owner/name[:split][@revision]` (`train` by default); UserError where there is none.
 
     A folder's path in the place of `owner/name` reads that folder's data set. No script of a data set is run.
@@ -33,8 +33,7 @@ def records(source: str, columns: frozenset[str]) -> Iterator[Raw]:
         rows = datasets.load_dataset(path, split=split, revision=match["revision"], streaming=True)
         for row in rows:
             number += 1
-            known = {name: value for name, value in row.items() if name in columns}
-            yield of_row(f"{source} (row {number})", known or row)
+            yield Raw(f"{source} (row {number})", present(row))
     except Exception as error:  # `datasets` raises a dozen kinds, from pyarrow's to httpx's
         problem = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".rstrip(".")
         if not number:

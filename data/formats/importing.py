@@ -6,37 +6,38 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from data.formats import text
-from data.formats.parts import Fields
+from data.formats.keys import NONE, Fields, Ledger, Reader
+from data.formats.problems import MEND, RefusalError
 from data.formats.record import Raw
-from data.formats.shapes import UnclearError
+from data.formats.values import kind_of
+from data.formats.wording import mistake
 
 Shape = TypeVar("Shape", bound=BaseModel)
+Importer = Callable[[Reader], Fields]
 
 
-def imported(raw: Raw, read: Callable[[Fields], Fields], shape: type[Shape], name: str) -> Shape | str:
-    """What `read` makes of a raw record, as `shape`, or the problem; `name` says what a shape is."""
+def imported(
+    raw: Raw, read: Importer, shape: type[Shape], ignore: frozenset[str] = NONE
+) -> tuple[Shape, tuple[str, ...]] | str:
+    """What `read` makes of a raw record, as `shape`, and the paths of keys that said nothing; or the problem.
+
+    Keys whose paths are in `ignore` are passed over.
+    """
     raw = text.parsed(raw)
     if raw.problem is not None:
         return raw.problem
+    ledger = Ledger(ignore)
     try:
         if not isinstance(raw.value, dict):
-            kind = type(raw.value).__name__
-            raise UnclearError(f"a record is a JSON object, but this is a {kind}; mend it.")
-        return shape.model_validate(read(raw.value))
+            raise ValueError(f"a record is a JSON object, but this is {kind_of(raw.value)}")
+        fields = read(ledger.open(raw.value))
+        ledger.close()
+        return shape.model_validate(fields), tuple(sorted(ledger.unused))
     except ValidationError as error:
-        return f"not {name} ({_deepest(error)}); mend this record."
-    except UnclearError as error:
-        return str(error)
+        return f"{mistake(error)}; {MEND}"
+    except RefusalError as error:
+        return f"{str(error).rstrip('.')}."
     except ValueError as error:
-        return f"{error}; mend this record."
+        return f"{error}; {MEND}"
     except RecursionError:
-        return "it is nested too deeply; mend or delete this record."
-
-
-def _deepest(error: ValidationError) -> str:
-    """The mistake that lies deepest: of a union's members, the one that the record came nearest to."""
-    mistakes = error.errors(include_url=False)
-    mistake = max(mistakes, key=lambda one: len(one["loc"]))  # the first of several equally deep ones
-    where = ".".join(str(part) for part in mistake["loc"] if part not in ("str", "list[TextItem]"))
-    message = mistake["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
+        return f"it is nested too deeply; {MEND}"

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data.errors import UserError
-from data.formats.record import Raw, present
+from data.formats.record import Raw
+from data.formats.values import present
 
 _ROWS = 256
 
 
-def records(path: Path, columns: frozenset[str]) -> Iterator[Raw]:
-    """Every row, with those of its columns that are among `columns`; UserError when it is no Parquet."""
+def records(path: Path) -> Iterator[Raw]:
+    """Every row; UserError when it is no Parquet."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -22,10 +23,9 @@ def records(path: Path, columns: frozenset[str]) -> Iterator[Raw]:
         raise UserError(
             f"{path}: not a whole Parquet file ({_one_line(error)}); copy or download it again."
         ) from None
-    known = [name for name in file.schema_arrow.names if name in columns]
     number = 0
     with file:
-        batches = file.iter_batches(batch_size=_ROWS, columns=known or None)
+        batches = file.iter_batches(batch_size=_ROWS)
         while True:
             try:
                 batch = next(batches, None)
@@ -38,15 +38,7 @@ def records(path: Path, columns: frozenset[str]) -> Iterator[Raw]:
                 return
             for row in rows:
                 number += 1
-                yield of_row(f"{path} (row {number})", row)
-
-
-def of_row(where: str, row: dict[str, object]) -> Raw:
-    """A table's row as a record."""
-    try:
-        return Raw(where, present(row))
-    except ValueError as error:
-        return Raw(where, problem=f"{error}; mend this row, or leave its column out.")
+                yield Raw(f"{path} (row {number})", present(row))
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Pieces that several formats share: messages, tool definitions, calls and their results."""
+"""Pieces that several formats share: texts, lists of objects, tool definitions, a call's arguments."""
 
 import ast
 import hashlib
@@ -6,8 +6,12 @@ import json
 from typing import Any
 
 from data import strict_json
+from data.formats.keys import Fields, Reader
+from data.formats.padding import unpadded_schemas
+from data.formats.problems import RefusalError
+from data.formats.values import kind_of
 
-Fields = dict[str, Any]
+_BAD_CATEGORIES = frozenset({"bad", "incorrect", "rejected", "undesirable", "wrong"})
 
 
 def call_id(origin: str) -> str:
@@ -15,59 +19,83 @@ def call_id(origin: str) -> str:
     return hashlib.sha256(origin.encode()).hexdigest()[:9]
 
 
-class Turns:
-    """The messages of a conversation whose origin knows no call ids: results answer calls in order.
-
-    Calls that follow each other are one message's parallel calls.
-    """
-
-    def __init__(self) -> None:
-        self.messages: list[Fields] = []
-        self._calls = 0
-        self._waiting: list[str] = []
-
-    def say(self, role: str, content: str, **more: Any) -> None:
-        self.messages.append({"role": role, "content": content, **more})
-
-    def call(self, turn: str, value: Any, origin: str) -> None:
-        """Add the call `{"name": ..., "arguments": ...}`; `origin` is its text, from which its id comes."""
-        if not isinstance(value, dict) or "name" not in value:
-            raise ValueError(f"{turn} without a `name`")
-        self._calls += 1
-        if not (self.messages and self.messages[-1]["role"] == "assistant"):
-            self.messages.append({"role": "assistant"})
-            self._waiting = []
-        elif "tool_calls" not in self.messages[-1]:
-            self._waiting = []
-        new_id = call_id(f"{self._calls} {origin}")
-        function = {"name": value["name"], "arguments": arguments(value.get("arguments"))}
-        self.messages[-1].setdefault("tool_calls", []).append({"id": new_id, "function": function})
-        self._waiting.append(new_id)
-
-    def answer(self, turn: str, content: str) -> None:
-        """Add the result of the first call that waits for one."""
-        if not self._waiting:
-            raise ValueError(f"{turn}, but no function_call waits for one")
-        self.messages.append({"role": "tool", "content": content, "tool_call_id": self._waiting.pop(0)})
-
-
 def arguments(value: Any) -> str:
-    """A call's arguments as JSON text, whether they come as text or as an object."""
+    """A call's arguments as JSON text, whether they come as text or as an object.
+
+    Nothing, `""` and `"null"` are those of a call without arguments, as vLLM reads them; text of text that
+    holds an object was encoded twice.
+    """
     if isinstance(value, str):
+        bare = value.strip()
+        if bare in ("", "null"):
+            return "{}"
+        return _decoded_once_more(value) if bare.startswith('"') else value
+    if value is None:
+        return "{}"
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except TypeError:
+        raise ValueError("its arguments hold a value that JSON has no form for") from None
+
+
+def _decoded_once_more(value: str) -> str:
+    try:
+        inner = strict_json.loads(value)
+        return inner if isinstance(strict_json.loads(inner), dict) else value
+    except ValueError:
         return value
-    return json.dumps({} if value is None else value, ensure_ascii=False)
 
 
-def tools(value: Any) -> list[Fields]:
+def call_of(reader: Reader) -> tuple[str, Any]:
+    """The name and the arguments of `{"name": ..., "arguments": ...}`; some write `parameters` instead."""
+    name = reader.take("name")
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{reader.name} has no `name`")
+    given = reader.take("arguments")
+    return name, reader.take("parameters") if given is None else given
+
+
+def tools(root: Reader, key: str = "tools") -> list[Fields]:
     """Tool definitions as a list or as JSON text; bare functions get OpenAI's `type` around them."""
-    if isinstance(value, str):
-        value = from_text(value.strip() or "[]", "`tools`")
-    return [tool(one) for one in objects({"tools": value or []}, "tools")]
+    return definitions(root, key, root.take(key))
 
 
-def tool(value: Fields) -> Fields:
-    kept = without_nulls(value)
-    return kept if "function" in kept else {"type": "function", "function": kept}
+def definitions(root: Reader, key: str, value: Any) -> list[Fields]:
+    """The tool definitions that stood under `key`."""
+    made = []
+    for number, one in enumerate(objects(value, f"`{key}`"), 1):
+        reader = root.inside(f"{key}[]", one, "tool", f"tool {number}")
+        kind, function = reader.take("type"), reader.take("function")
+        if kind not in (None, "function"):
+            raise ValueError(f"tool {number} is of the type {kind!r:.40}, but only functions are known")
+        if function is None:
+            made.append(reader)
+        elif isinstance(function, dict):
+            made.append(reader.inside("function", function, "tool", f"tool {number}"))
+        else:
+            raise ValueError(f"the `function` of tool {number} is {kind_of(function)}, not an object")
+    found = [_definition(reader) for reader in made]
+    schemas = unpadded_schemas([one.get("parameters") for one in found])
+    for function, schema in zip(found, schemas, strict=True):
+        if schema is not None:
+            function["parameters"] = schema
+    return [{"type": "function", "function": function} for function in found]
+
+
+def _definition(reader: Reader) -> Fields:
+    found: Fields = {}
+    for key in ("name", "description", "parameters", "strict"):
+        if (value := reader.take(key)) is not None:
+            found[key] = value
+    if not isinstance(found.get("name"), str) or not found["name"]:
+        raise ValueError(f"{reader.name} has no `name`")
+    if isinstance(parameters := found.get("parameters"), str):
+        found["parameters"] = from_text(parameters.strip() or "{}", f"the `parameters` of {reader.name}")
+    if not isinstance(found.get("parameters", {}), dict):
+        raise ValueError(
+            f"the `parameters` of {reader.name} are {kind_of(found['parameters'])}, not an object"
+        )
+    return found
 
 
 def from_text(value: str, name: str) -> Any:
@@ -87,7 +115,7 @@ def literal(value: str) -> Any:
     except json.JSONDecodeError as error:
         try:
             found = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError, TypeError, MemoryError):
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             raise ValueError(f"not JSON ({error.msg})") from None
         # Only what JSON can hold: no sets, bytes or infinities, and the types that JSON gives back.
         try:
@@ -96,29 +124,41 @@ def literal(value: str) -> Any:
             raise ValueError("not JSON (it holds values that JSON cannot)") from None
 
 
-def texts(record: Fields, *names: str) -> list[str]:
-    """The named fields, each of which must be text."""
-    for name in names:
-        if not isinstance(record.get(name), str):
-            raise ValueError(f"`{name}` is not text but a {type(record.get(name)).__name__}")
-    return [record[name] for name in names]
-
-
-def labels(record: Fields) -> Fields:
-    """What any format may say of a conversation as a whole: `id`, `group` and `category`."""
-    found = {name: record[name] for name in ("id", "group", "category") if record.get(name) is not None}
-    return {
-        name: str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        for name, value in found.items()
-    }
-
-
-def objects(record: Fields, key: str) -> list[Fields]:
-    value = record.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise ValueError(f"`{key}` is not a list of objects")
+def text(root: Reader, key: str) -> str:
+    """The field `key`, which must be text."""
+    value = root.take(key)
+    if not isinstance(value, str):
+        raise ValueError(f"`{key}` is not text but {kind_of(value)}")
     return value
 
 
-def without_nulls(value: Fields) -> Fields:
-    return {key: item for key, item in value.items() if item is not None}
+def labels(root: Reader) -> Fields:
+    """What any format may say of a conversation as a whole: `id`, `group` and `category`."""
+    found: Fields = {}
+    for name in ("id", "group", "category"):
+        value = root.take(name)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise ValueError(f"`{name}` is {kind_of(value)}, not text")
+        found[name] = str(value)
+    if found.get("category", "").lower() in _BAD_CATEGORIES:
+        raise RefusalError(
+            f"its `category` {found['category']!r} marks the answer as one that is not to be given;"
+            " leave such records out with data.on_error: skip"
+        )
+    return found
+
+
+def objects(value: Any, name: str) -> list[Fields]:
+    """A list of objects, or JSON text of one; `name` is what messages call it. Null is an empty list."""
+    if isinstance(value, str):
+        value = from_text(value.strip() or "[]", name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ValueError(f"{name} is not a list of objects but {kind_of(value)}")
+    for number, item in enumerate(value, 1):
+        if not isinstance(item, dict):
+            raise ValueError(f"{name} is not a list of objects: its item {number} is {kind_of(item)}")
+    return value

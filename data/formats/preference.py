@@ -1,41 +1,49 @@
 """Preferences of several origins, told apart by their keys.
 
 - OpenAI's preference fine-tuning files: `input` with `messages` and `tools`, `preferred_output` and
-  `non_preferred_output`, each of one message. `parallel_tool_calls` is a setting that no prompt shows.
+  `non_preferred_output`, each of one message.
 - TRL's data sets: `prompt`, `chosen` and `rejected`, each a text or a list of messages, and `tools`.
   `chosen` and `rejected` may also be whole conversations that are the same up to their last message, with a
   `prompt` beside them or without one.
-
-TRL's calls and their results have no ids: calls get derived ones, and results answer them in order.
+- LLaMA-Factory's ranking files: `conversations` (or `messages`) with `chosen` and `rejected` as one turn
+  each, and Alpaca's `instruction` and `input` with both as texts.
+- ms-swift's: `messages` that end in the better answer, and the other one as `rejected_response`.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from data.errors import UserError
+from data.formats import alpaca, messages
 from data.formats.importing import imported
-from data.formats.openai import messages
-from data.formats.parts import Fields, call_id, labels, objects, tools
+from data.formats.keys import NONE, Fields, Reader
+from data.formats.parts import labels, objects, tools
+from data.formats.problems import RefusalError
 from data.formats.reader import raw
-from data.formats.shapes import UnclearError
+from data.formats.record import Raw
+from data.formats.shapes import keys_of
+from data.formats.turns import Turns
+from data.formats.values import kind_of
 from data.preference import Preference
 
 _OPENAI = ("input", "preferred_output", "non_preferred_output")
-_TRL = ("chosen", "rejected")
+_COMPARED = ("chosen", "rejected")
+_SWIFT = ("messages", "rejected_response")
+_PROMPTS = ("prompt", "conversations", "messages", "instruction", "question")
 
 
 @dataclass(frozen=True, slots=True)
 class PreferenceRecord:
     """One preference of a source, or the reason and the next step where it could not be read.
 
-    `where` is the place, as in `data.formats.Record`.
+    `where` and `unused` are as in `data.formats.Record`.
     """
 
     where: str
     preference: Preference | None
     problem: str | None
+    unused: tuple[str, ...] = ()
 
     def taken(self) -> Preference:
         """The preference; UserError with place, reason and next step where there is none."""
@@ -44,116 +52,169 @@ class PreferenceRecord:
         return self.preference
 
 
-def scan(source: str | Path) -> Iterator[PreferenceRecord]:
+def scan(source: str | Path, *, ignore: frozenset[str] = NONE) -> Iterator[PreferenceRecord]:
     """Every record of `source` (whatever `data.formats.scan` takes), bad ones with their problem.
 
     UserError when the source itself cannot be read.
     """
     for one in raw(source):
-        made = imported(one, preference, Preference, "a preference")
-        if isinstance(made, str):
-            yield PreferenceRecord(one.where, None, made)
-        else:
-            yield PreferenceRecord(one.where, made, None)
+        yield record(one, ignore)
 
 
-def preference(record: Fields) -> Fields:
+def record(raw: Raw, ignore: frozenset[str] = NONE) -> PreferenceRecord:
+    """What a raw record says as a preference."""
+    made = imported(raw, preference, Preference, ignore)
+    if isinstance(made, str):
+        return PreferenceRecord(raw.where, None, made)
+    return PreferenceRecord(raw.where, made[0], None, made[1])
+
+
+def preference(root: Reader) -> Fields:
     """The fields of a `Preference`, whichever of the formats the record has."""
-    # Tables fill the columns of another format with nulls.
-    found = [keys for keys in (_OPENAI, _TRL) if all(record.get(key) is not None for key in keys)]
+    found = [keys for keys in (_OPENAI, _COMPARED, _SWIFT) if all(key in root.left for key in keys)]
     if len(found) > 1:
-        raise UnclearError(
-            "it has `preferred_output` (OpenAI's) and `chosen` (TRL's), so it may be either; delete one."
-        )
+        names = " and ".join(f"`{keys[-1]}`" for keys in found)
+        raise RefusalError(f"it has {names}, which are of two formats, so it may be either; delete one")
     if not found:
-        has = ", ".join(repr(key) for key in list(record)[:20] if record[key] is not None)[:300] or "none"
-        raise UnclearError(
-            "a preference has `input`, `preferred_output` and `non_preferred_output`, or `chosen` and"
-            f" `rejected`, but its keys are {has}; convert it first."
+        raise RefusalError(
+            "a preference has `chosen` and `rejected`, or `input`, `preferred_output` and"
+            " `non_preferred_output`, or `messages` and `rejected_response`, but its keys are"
+            f" {keys_of(root)}; convert it first"
         )
-    return _openai(record) if found[0] is _OPENAI else _trl(record)
+    kept = labels(root)
+    if found[0] is _OPENAI:
+        return kept | _openai(root)
+    return kept | (_compared(root) if found[0] is _COMPARED else _swift(root))
 
 
-def _openai(record: Fields) -> Fields:
-    given = record["input"]
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Messages of a record, where they stand and what they are called."""
+
+    path: str
+    given: list[Fields]
+    of: str = ""
+
+
+def _openai(root: Reader) -> Fields:
+    given = root.take("input")
     if not isinstance(given, dict):
-        raise ValueError(f"`input` is not an object but a {type(given).__name__}")
-    prompt = objects(given, "messages")
-    sides = [_one_answer(objects(record, name), name) for name in _OPENAI[1:]]
-    return _parted(record, given.get("tools"), prompt, [[*prompt, side] for side in sides], _OPENAI[1:])
+        raise ValueError(f"`input` is not an object but {kind_of(given)}")
+    asked = root.inside("input", given, "record", "`input`")
+    offered = tools(asked)
+    prompt = _Listed("input.messages[]", objects(asked.take("messages"), "`input.messages`"), " of `input`")
+    sides = [_side(name, objects(root.take(name), f"`{name}`")) for name in _OPENAI[1:]]
+    for name, side in zip(_OPENAI[1:], sides, strict=True):
+        _one_answer(name, side)
+    return _parted(root, offered, prompt, sides, _OPENAI[1:], [[prompt, side] for side in sides])
 
 
-def _trl(record: Fields) -> Fields:
-    prompt = _messages(record, "prompt", "user") if record.get("prompt") is not None else None
-    sides = [_messages(record, name, "assistant") for name in _TRL]
-    if prompt is None or any(side and side[0].get("role") != "assistant" for side in sides):
-        return _parted(record, record.get("tools"), prompt, sides, _TRL)
-    whole = [[*prompt, _one_answer(side, name)] for side, name in zip(sides, _TRL, strict=True)]
-    return _parted(record, record.get("tools"), prompt, whole, _TRL)
+def _compared(root: Reader) -> Fields:
+    offered = tools(root)
+    sides = [_of(root, name, "assistant") for name in _COMPARED]
+    whole = any(side.given and not _answers(side.given[0]) for side in sides)
+    prompt = _prompt(root, whole)
+    if prompt is None or whole:
+        return _parted(root, offered, prompt, sides, _COMPARED, [[side] for side in sides])
+    for name, side in zip(_COMPARED, sides, strict=True):
+        _one_answer(name, side)
+    return _parted(root, offered, prompt, sides, _COMPARED, [[prompt, side] for side in sides])
 
 
-def _messages(record: Fields, name: str, role: str) -> list[Fields]:
-    value = record[name]
-    if isinstance(value, str):
-        return [{"role": role, "content": value}]
-    if not isinstance(value, list):
-        raise ValueError(f"`{name}` is neither text nor a list of messages, but a {type(value).__name__}")
-    return objects(record, name)
+def _swift(root: Reader) -> Fields:
+    offered = tools(root)
+    given = objects(root.take("messages"), "`messages`")
+    rejected = _of(root, "rejected_response", "assistant")
+    _one_answer("rejected_response", rejected)
+    prompt, chosen = _Listed("messages[]", given[:-1]), _Listed("messages[]", given[-1:], " of the answer")
+    lists = [[prompt, chosen], [prompt, rejected]]
+    return _parted(root, offered, prompt, [chosen, rejected], ("messages", "rejected_response"), lists)
 
 
-def _one_answer(side: list[Fields], name: str) -> Fields:
-    if len(side) != 1:
-        raise ValueError(f"`{name}` holds {len(side)} messages, but an answer is one assistant message")
-    return side[0]
+def _prompt(root: Reader, whole: bool) -> _Listed | None:
+    """What was asked, under whichever key; None where there is none."""
+    found = [key for key in _PROMPTS if key in root.left]
+    if whole and found[:1] == ["prompt"] and "messages" in found:
+        # As UltraFeedback has it: the better conversation once more.
+        found.remove("messages")
+        root.take("messages")
+        root.unused("messages")
+    if len(found) > 1:
+        names = " and ".join(f"`{key}`" for key in found)
+        raise ValueError(f"it asks twice, under {names}; keep one")
+    if not found:
+        return None
+    if found[0] != "instruction":
+        return _of(root, found[0], "user")
+    earlier = [
+        {"role": role, "content": words}
+        for pair in alpaca.pairs(root.take("history"))
+        for role, words in zip(("user", "assistant"), pair, strict=True)
+    ]
+    return _Listed("instruction", [*earlier, {"role": "user", "content": alpaca.asked(root)}])
+
+
+def _of(root: Reader, name: str, role: str) -> _Listed:
+    """The messages under `name`: a text is one of `role`, and an object is one message."""
+    value = root.take(name)
+    if isinstance(value, str) and not value.lstrip().startswith(('[{"role"', '[{"from"')):
+        return _Listed(name, [{"role": role, "content": value}], f" of `{name}`")
+    if isinstance(value, dict):
+        return _Listed(name, [value], f" of `{name}`")
+    if not isinstance(value, str | list):
+        raise ValueError(f"`{name}` is neither text nor a list of messages, but {kind_of(value)}")
+    return _side(name, objects(value, f"`{name}`"))
+
+
+def _side(name: str, given: list[Fields]) -> _Listed:
+    return _Listed(f"{name}[]", given, f" of `{name}`")
+
+
+def _answers(message: Fields) -> bool:
+    speaker = message.get("role") if message.get("from") is None else message["from"]
+    return isinstance(speaker, str) and messages.ROLES.get(speaker) in ("assistant", "call")
+
+
+def _one_answer(name: str, side: _Listed) -> None:
+    if len(side.given) != 1:
+        raise ValueError(f"`{name}` holds {len(side.given)} messages, but an answer is one assistant message")
 
 
 def _parted(
-    record: Fields,
-    offered: object,
-    prompt: list[Fields] | None,
-    sides: list[list[Fields]],
+    root: Reader,
+    offered: list[Fields],
+    prompt: _Listed | None,
+    sides: list[_Listed],
     names: tuple[str, ...],
+    lists: list[list[_Listed]],
 ) -> Fields:
     """Two whole conversations as what they share, which is `prompt` where that is given, and two answers."""
-    chosen, rejected = map(_renewed, sides)
-    for side, name in zip((chosen, rejected), names, strict=True):
-        if not side:
+    for name, side in zip(names, sides, strict=True):
+        if not side.given:
             raise ValueError(f"`{name}` holds no message, but an answer is one assistant message")
-        if (role := side[-1].get("role")) != "assistant":
+        if not _answers(side.given[-1]):
+            speaker = side.given[-1].get("role", side.given[-1].get("from"))
             raise ValueError(
-                f"`{name}` ends in a message of the role {role!r}, but an answer is an assistant's"
+                f"`{name}` ends in a message of the role {speaker!r:.60}, but an answer is an assistant's"
             )
+    said = {key: root.take(key) for key in messages.SYSTEM}
+    chosen, rejected = (_read(root, said, offered, parts) for parts in lists)
     shared = chosen[:-1]
     if shared != rejected[:-1]:
         raise ValueError(
             f"`{names[0]}` and `{names[1]}` differ before the last of their {len(chosen)} and {len(rejected)}"
             " messages, but only their last messages may differ"
         )
-    if prompt is not None and _renewed(prompt) != shared:
+    if prompt is not None and _read(root, said, offered, [prompt]) != shared:
         raise ValueError(f"`{names[0]}` and `{names[1]}` do not begin with `prompt` and nothing else")
-    if not shared:
-        raise ValueError("no message stands before the two answers, so nothing was asked; give a `prompt`")
-    return labels(record) | {
-        "prompt": shared,
-        "tools": tools(offered),
-        "chosen": chosen[-1],
-        "rejected": rejected[-1],
-    }
+    if not any(message["role"] != "system" for message in shared):
+        raise ValueError("no message stands before the two answers, so nothing was asked (give a `prompt`)")
+    return {"prompt": shared, "tools": offered, "chosen": chosen[-1], "rejected": rejected[-1]}
 
 
-def _renewed(given: list[Fields]) -> list[Fields]:
-    """Messages in OpenAI's form of today, with ids for calls and results that have none."""
-    made = messages(given)
-    waiting: list[str] = []
-    for number, message in enumerate(made):
-        if isinstance(calls := message.get("tool_calls"), list):
-            message["tool_calls"] = [_with_id(call, f"{number} {place}") for place, call in enumerate(calls)]
-            waiting = [call["id"] for call in message["tool_calls"] if isinstance(call, dict)]
-        elif message.get("role") == "tool" and message.get("tool_call_id") is None and waiting:
-            message["tool_call_id"] = waiting.pop(0)
-    return made
-
-
-def _with_id(call: Any, place: str) -> Any:
-    """A call with the id that it has, else with one that no call at another place of the conversation has."""
-    return call | {"id": call_id(place)} if isinstance(call, dict) and call.get("id") is None else call
+def _read(root: Reader, said: Fields, offered: list[Fields], parts: list[_Listed]) -> list[Fields]:
+    made = Turns(offered)
+    messages.prompted(said, made, parts[0].given)
+    for part in parts:
+        messages.add(root, part.path, part.given, made, of=part.of)
+    return made.messages

@@ -7,13 +7,20 @@ from data.strict_json import RefusedError
 UNREADABLE = (OSError, EOFError, zlib.error)
 """What a damaged gzip file or a failing disk raises while it is read."""
 
+MEND = "mend it, or leave such records out with data.on_error: skip."
+"""The next step for one bad record among many."""
+
+
+class RefusalError(ValueError):
+    """A record is refused, and the message says the next step too."""
+
 
 def not_utf8(error: UnicodeDecodeError, start: int) -> str:
     return f"not UTF-8 text ({error.reason} at byte {start}); save it as UTF-8."
 
 
 def not_json(reason: str, column: int) -> str:
-    return f"not JSON ({reason.removesuffix(' at')} at column {column}); mend or delete this record."
+    return f"not JSON ({reason.removesuffix(' at')} at column {column}); {MEND}"
 
 
 def oversized(limit: int) -> str:
@@ -31,4 +38,4 @@ def damaged(error: BaseException) -> str:
 
 
 def refused(error: RefusedError) -> str:
-    return f"not JSON that every reader takes ({error}); mend or delete this record."
+    return f"not JSON that every reader takes ({error}); {MEND}"

@@ -7,9 +7,10 @@ from data.chat import Conversation
 from data.errors import UserError
 from data.formats import hub, parquet, text
 from data.formats.importing import imported
+from data.formats.keys import NONE
 from data.formats.places import files
 from data.formats.record import Raw, Record
-from data.formats.shapes import COLUMNS, reader_of, sniff
+from data.formats.shapes import reader_of, sniff
 
 
 def read(source: str | Path, format: str | None = None) -> Iterator[Conversation]:
@@ -18,26 +19,27 @@ def read(source: str | Path, format: str | None = None) -> Iterator[Conversation
         yield record.taken()
 
 
-def scan(source: str | Path, format: str | None = None) -> Iterator[Record]:
+def scan(source: str | Path, format: str | None = None, *, ignore: frozenset[str] = NONE) -> Iterator[Record]:
     """Every record of `source`, bad ones with their problem.
 
     `source` is a file, a folder, a glob or `hf:owner/name[:split][@revision]`; `format` names the records'
-    format, which each record's own keys tell otherwise. UserError when the source itself cannot be read.
+    format, which each record's own keys tell otherwise. Keys whose paths are in `ignore` are passed over.
+    UserError when the source itself cannot be read.
     """
     if format is not None:
         reader_of(format)
     for one in raw(source):
-        yield record(one, format)
+        yield record(one, format, ignore)
 
 
 def raw(source: str | Path) -> Iterator[Raw]:
     """The records of `source` before any importer: cheap, and cheap to send to another process."""
     if isinstance(source, str) and source.startswith("hf:"):
-        yield from hub.records(source, COLUMNS)
+        yield from hub.records(source)
         return
     for path in files(source):
         if _is_parquet(path):
-            yield from parquet.records(path, COLUMNS)
+            yield from parquet.records(path)
         else:
             yield from text.records(path)
 
@@ -50,8 +52,9 @@ def _is_parquet(path: Path) -> bool:
         raise UserError(f"{path}: it cannot be read ({error.strerror}); check its permissions.") from None
 
 
-def record(raw: Raw, format: str | None = None) -> Record:
+def record(raw: Raw, format: str | None = None, ignore: frozenset[str] = NONE) -> Record:
     """What the importer of `format`, or of the record's own shape, makes of a raw record."""
-    reader = sniff if format is None else reader_of(format)
-    made = imported(raw, reader, Conversation, "a conversation")
-    return Record(raw.where, None, made) if isinstance(made, str) else Record(raw.where, made, None)
+    made = imported(raw, sniff if format is None else reader_of(format), Conversation, ignore)
+    return (
+        Record(raw.where, None, made) if isinstance(made, str) else Record(raw.where, made[0], None, made[1])
+    )

@@ -31,27 +31,11 @@ class Record:
     where: str
     conversation: Conversation | None
     problem: str | None
+    unused: tuple[str, ...] = ()
+    """Paths of the record's keys that said nothing, such as `messages[].name`, in alphabetical order."""
 
     def taken(self) -> Conversation:
         """The conversation; UserError with place, reason and next step where there is none."""
         if self.conversation is None:
             raise UserError(f"{self.where}: {self.problem}")
         return self.conversation
-
-
-def present(value: Any) -> Any:
-    """A table's value as JSON would hold it: a table fills absent fields of an object with nulls.
-
-    ValueError for what JSON has no form for, such as dates and bytes.
-    """
-    if isinstance(value, dict):
-        return {key: present(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [present(item) for item in value]
-    if (
-        value is None
-        or isinstance(value, str | int)
-        or (isinstance(value, float) and abs(value) < float("inf"))
-    ):
-        return value
-    raise ValueError(f"it holds {value!r:.60}, which JSON has no form for")

@@ -1,6 +1,5 @@
 """Which format a record has: named, or told by its keys. What may be two formats is refused, not guessed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -10,14 +9,12 @@ from data.errors import UserError
 from data.formats.alpaca import alpaca
 from data.formats.completion import completion
 from data.formats.hermes import has_tools, hermes
+from data.formats.importing import Importer
+from data.formats.keys import Fields, Reader
 from data.formats.openai import openai
-from data.formats.parts import Fields
+from data.formats.problems import RefusalError
 from data.formats.sharegpt import sharegpt
 from data.formats.xlam import xlam
-
-
-class UnclearError(ValueError):
-    """A record of no format, or of more than one; the message says the next step too."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class Shape:
     """A format: the keys that a record of it has, and the function that turns it into OpenAI's shape."""
 
     keys: tuple[str, ...]
-    read: Callable[[Fields], Fields]
+    read: Importer
 
     def __str__(self) -> str:
         return " and ".join(f"`{key}`" for key in self.keys)
@@ -41,17 +38,9 @@ _SHAPES = {
 FORMATS = (*_SHAPES, "hermes")
 """The names that `format` may have. Hermes has ShareGPT's or OpenAI's keys, and is told by its texts."""
 
-_PREFERENCES = {"chosen", "rejected", "preferred_output", "non_preferred_output"}
-COLUMNS = frozenset(
-    {"tools", "functions", "system", "input", "history", "id", "group", "category"}.union(
-        _PREFERENCES, *(shape.keys for shape in _SHAPES.values())
-    )
-)
-"""Every column of a table that some format reads."""
-
 
 @cache
-def reader_of(name: str) -> Callable[[Fields], Fields]:
+def reader_of(name: str) -> Importer:
     """The importer of a named format; UserError when there is no such format."""
     if name not in FORMATS:
         near = get_close_matches(name, FORMATS, n=1)
@@ -62,37 +51,50 @@ def reader_of(name: str) -> Callable[[Fields], Fields]:
     return _checked(name, (_SHAPES[name],))
 
 
-def _checked(name: str, shapes: tuple[Shape, ...]) -> Callable[[Fields], Fields]:
-    def read(record: Fields) -> Fields:
-        shape = next((shape for shape in shapes if all(key in record for key in shape.keys)), None)
+def _checked(name: str, shapes: tuple[Shape, ...]) -> Importer:
+    def read(root: Reader) -> Fields:
+        _no_preference(root)
+        shape = next((shape for shape in shapes if all(key in root.left for key in shape.keys)), None)
         if shape is None:
             known = " or ".join(map(str, shapes))
-            raise UnclearError(
-                f"format {name} has {known}, but its keys are {_keys(record)}; name its own format."
+            raise RefusalError(
+                f"format {name} has {known}, but its keys are {keys_of(root)}; name its own format"
             )
-        return shape.read(record)
+        return shape.read(root)
 
     return read
 
 
-def sniff(record: Fields) -> Fields:
+def sniff(root: Reader) -> Fields:
     """The record in OpenAI's shape, whichever format it has."""
-    found = [name for name, shape in _SHAPES.items() if all(key in record for key in shape.keys)]
-    if len(found) > 1:  # tables fill the columns of other formats with nulls
-        filled = [name for name in found if any(record[key] is not None for key in _SHAPES[name].keys)]
-        found = filled or found[:1]
+    _no_preference(root)
+    found = [name for name, shape in _SHAPES.items() if all(key in root.left for key in shape.keys)]
     if not found:
         known = ", ".join(map(str, _SHAPES.values()))
-        raise UnclearError(f"a conversation has {known}, but its keys are {_keys(record)}; convert it first.")
+        raise RefusalError(f"a conversation has {known}, but its keys are {keys_of(root)}; convert it first")
     if len(found) > 1:
         both = " and ".join(f"{_SHAPES[name]} ({name})" for name in found)
-        raise UnclearError(f"it has {both}, so it may be either; name the source's `format`.")
+        raise RefusalError(f"it has {both}, so it may be either; name the source's `format`")
     name = found[0]
-    if name in ("openai", "sharegpt") and (said := _hermes_tags(record, name)):
+    if name in ("openai", "sharegpt") and (said := _hermes_tags(root.left, name)):
         if said == "hermes":
-            return hermes(record)
-        raise UnclearError(f"{said}, so it may be hermes or {name}; name the source's `format`.")
-    return _SHAPES[name].read(record)
+            return hermes(root)
+        raise RefusalError(f"{said}, so it may be hermes or {name}; name the source's `format`")
+    return _SHAPES[name].read(root)
+
+
+def _no_preference(root: Reader) -> None:
+    for keys in (
+        ("chosen", "rejected"),
+        ("preferred_output", "non_preferred_output"),
+        ("rejected_response",),
+    ):
+        if all(key in root.left for key in keys):
+            names = " and ".join(f"`{key}`" for key in keys)
+            raise RefusalError(
+                f"it compares two answers ({names}), and so is a preference, which method: dpo learns from;"
+                " set the recipe's `method` to dpo, or keep only the better answers, as conversations"
+            )
 
 
 def _hermes_tags(record: Fields, name: str) -> str | None:
@@ -122,5 +124,7 @@ def _tags(
     return system, called
 
 
-def _keys(record: Fields) -> str:
-    return ", ".join(map(repr, list(record)[:20]))[:300] or "none"
+def keys_of(root: Reader) -> str:
+    """The keys of a record, as a message names them."""
+    names = [repr(key) + (" (null)" if value is None else "") for key, value in root.given.items()]
+    return ", ".join(names[:20])[:300] or "none"

@@ -3,7 +3,11 @@
 import re
 from typing import Any
 
-from data.formats.parts import Fields, Turns, from_text, labels, objects, texts, tool, without_nulls
+from data.formats import messages
+from data.formats.keys import Fields, Reader
+from data.formats.parts import call_of, labels, objects, text, tools
+from data.formats.turns import Call, Turns
+from data.formats.values import kind_of
 
 _TYPES = {
     "str": "string", "string": "string", "int": "integer", "integer": "integer", "float": "number",
@@ -13,33 +17,32 @@ _TYPES = {
 _GENERIC = re.compile(r"(\w+)\[(.*)\]")
 
 
-def xlam(record: Fields) -> Fields:
+def xlam(root: Reader) -> Fields:
     """One question, and one assistant message with all calls; the fields are lists, or JSON text of them."""
-    made = Turns()
-    (query,) = texts(record, "query")
-    made.say("user", query)
-    answers = _list(record, "answers")
+    kept = labels(root)
+    offered = tools(root)
+    for tool in offered:
+        _rewrite(tool["function"])
+    made = Turns(offered)
+    messages.system(root, made, [])
+    made.say("user", text(root, "query"))
+    answers = objects(root.take("answers"), "`answers`")
     if not answers:
         raise ValueError("`answers` is empty, so there is nothing to learn from it")
+    calls = []
     for number, answer in enumerate(answers, 1):
-        made.call(f"answer {number} is a call", answer, f"{query} {answer}")
-    offered = [tool(_definition(one)) for one in _list(record, "tools")]
-    return labels(record) | {"messages": made.messages, "tools": offered}
+        reader = root.inside("answers[]", answer, "call", f"answer {number}")
+        reader.take("id")
+        calls.append(Call(*call_of(reader)))
+    made.answer(None, calls)
+    return kept | {"messages": made.messages, "tools": offered}
 
 
-def _list(record: Fields, name: str) -> list[Fields]:
-    value = record.get(name) or []
-    if isinstance(value, str):
-        value = from_text(value, f"`{name}`")
-    return objects({name: value}, name)
-
-
-def _definition(given: Fields) -> Fields:
+def _rewrite(function: Fields) -> None:
     """xLAM lists a tool's parameters by name; what holds a JSON schema already stays as it is."""
-    parameters = given.get("parameters")
-    if not isinstance(parameters, dict) or isinstance(parameters.get("properties"), dict) or not parameters:
-        return without_nulls(given)
-    return without_nulls(given) | {"parameters": _schema(parameters)}
+    parameters = function.get("parameters")
+    if parameters and not isinstance(parameters.get("properties"), dict):
+        function["parameters"] = _schema(parameters)
 
 
 def _schema(parameters: Fields) -> Fields:
@@ -50,12 +53,13 @@ def _schema(parameters: Fields) -> Fields:
     properties, required = {}, []
     for name, parameter in parameters.items():
         if not isinstance(parameter, dict):
-            raise ValueError(f"the parameter {name!r} of a tool is not an object")
+            raise ValueError(f"the parameter {name!r} of a tool is not an object but {kind_of(parameter)}")
         written = parameter.get("type") or "Any"
         if not isinstance(written, str):
-            raise ValueError(f"the type of the parameter {name!r} is not text")
+            raise ValueError(f"the type of the parameter {name!r} is not text but {kind_of(written)}")
         bare = re.sub(r",?\s*optional\b", "", written, flags=re.IGNORECASE)
-        properties[name] = _type(bare) | without_nulls({k: v for k, v in parameter.items() if k != "type"})
+        rest = {key: value for key, value in parameter.items() if key != "type" and value is not None}
+        properties[name] = _type(bare) | rest
         if bare == written and parameter.get("default") is None:
             required.append(name)
     return {"type": "object", "properties": properties, "required": required}

@@ -1,10 +1,7 @@
 """Examine records, whichever their kind. One `Examiner` lives in each process."""
 
 from data.duplicates import fingerprint
-from data.formats import record
-from data.formats.importing import imported
-from data.formats.preference import preference as importer
-from data.preference import Preference
+from data.formats import preference, record
 from data.splits import keys_of
 from finetune.render import Renderer, open_renderer
 from finetune.validate import conversations, preferences
@@ -43,9 +40,9 @@ class Examiner:
     def _preferences(self, chunk: Chunk, result: Examined) -> None:
         prints, answered = [], []
         for raw in chunk.records:
-            one = imported(raw, importer, Preference, "a preference")
-            if isinstance(one, str):
-                _unreadable(raw.where, one, result)
+            read = preference.record(raw)
+            if (one := read.preference) is None:
+                _unreadable(read.where, read.problem, result)
                 continue
             preferences.examine(one, raw.where, self._renderer, self._settings, result)
             result.places.append(raw.where)

@@ -53,7 +53,9 @@ def turns(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 @st.composite
 def conversations(draw: st.DrawFn) -> dict[str, Any]:
-    functions = draw(st.lists(st.fixed_dictionaries({"name": NAMES, "parameters": ARGUMENTS}), max_size=2))
+    # A schema holds no nulls but values to start from: others are a table's.
+    schemas = ARGUMENTS.filter(lambda schema: "null" not in json.dumps(schema))
+    functions = draw(st.lists(st.fixed_dictionaries({"name": NAMES, "parameters": schemas}), max_size=2))
     tools = [{"type": "function", "function": function} for function in functions]
     return {"messages": draw(turns())} | ({"tools": tools} if tools else {})
 

@@ -33,7 +33,7 @@ def openai(prompt: Any = (QUESTION,), chosen: Any = (RIGHT,), rejected: Any = (W
 # One broken record each, standing on line 2 behind a good one: (record, reason).
 BROKEN: dict[str, tuple[Any, str]] = {
     "cut off": ('{"prompt": "a", "chosen": ', "not JSON (Expecting value"),
-    "a number": ("42", "a record is a JSON object, but this is a int"),
+    "a number": ("42", "a record is a JSON object, but this is the number 42"),
     "no keys": ({}, "but its keys are none; convert it"),
     "a conversation": ({"messages": [QUESTION, WRONG]}, "but its keys are 'messages'; convert it"),
     "no rejected answer": ({"prompt": "a", "chosen": "b"}, "but its keys are 'prompt', 'chosen'; convert it"),
@@ -46,10 +46,10 @@ BROKEN: dict[str, tuple[Any, str]] = {
         "but its keys are 'prompt', 'completion', 'label'",
     ),
     "both formats": (pair(**openai()), "so it may be either; delete one"),
-    "input as text": (openai("hi"), "`input` is not an object but a str"),
-    "input as messages": (openai({"messages": "hi"}), "`messages` is not a list of objects"),
+    "input as text": (openai("hi"), "`input` is not an object but text"),
+    "input as messages": (openai({"messages": "hi"}), "`input.messages` is text, but not JSON"),
     "no input messages": (openai(()), "no message stands before the two answers"),
-    "output as text": (openai(chosen="b"), "`preferred_output` is not a list of objects"),
+    "output as text": (openai(chosen="b"), "`preferred_output` is text, but not JSON"),
     "output as an object": (openai(rejected=WRONG), "`non_preferred_output` is not a list of objects"),
     "two outputs": (
         openai(chosen=[RIGHT, WRONG]),
@@ -61,12 +61,18 @@ BROKEN: dict[str, tuple[Any, str]] = {
         "`preferred_output` ends in a message of the role 'user'",
     ),
     "an output without a role": (openai(chosen=[{"content": "a"}]), "ends in a message of the role None"),
-    "prompt as a number": (pair(prompt=5), "`prompt` is neither text nor a list of messages, but a int"),
-    "chosen as a number": (pair(chosen=5), "`chosen` is neither text nor a list of messages, but a int"),
+    "prompt as a number": (
+        pair(prompt=5),
+        "`prompt` is neither text nor a list of messages, but the number",
+    ),
+    "chosen as a number": (
+        pair(chosen=5),
+        "`chosen` is neither text nor a list of messages, but the number",
+    ),
     "chosen as texts": (pair(chosen=["a"]), "`chosen` is not a list of objects"),
     "an empty answer": (pair(chosen=[]), "`chosen` holds 0 messages, but an answer is one"),
     "an empty conversation": ({"chosen": [], "rejected": []}, "`chosen` holds no message"),
-    "texts without a prompt": ({"chosen": "b", "rejected": "c"}, "so nothing was asked; give a `prompt`"),
+    "texts without a prompt": ({"chosen": "b", "rejected": "c"}, "so nothing was asked (give a `prompt`)"),
     "two answers": (pair(chosen=[WRONG, RIGHT]), "`chosen` holds 2 messages, but an answer is one"),
     "an answer after a result": (pair(chosen=[RIGHT, RESULT, WRONG]), "`chosen` holds 3 messages"),
     "a rejected question": (
@@ -96,7 +102,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     ),
     "a prompt of the system alone": (
         pair(prompt=[SYSTEM]),
-        "the prompt ends in a message of the role system",
+        "so nothing was asked (give a `prompt`)",
     ),
     "the same words": (
         {"prompt": "a", "chosen": "b", "rejected": "b"},
@@ -117,25 +123,31 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "a rejected weight of 0": (pair(rejected=[said("b", weight=0)]), "rejected has weight 0, but both"),
     "an unknown role": (
         pair(prompt=[QUESTION, {"role": "robot", "content": "a"}, QUESTION]),
-        "not a preference (prompt.1",
+        "message 2 of `prompt` is from 'robot'; known are",
     ),
-    "a misspelt key": (pair(chosen=[{"role": "assistant", "contnet": "a"}]), "(chosen.contnet: Extra inputs"),
-    "content as a number": (pair(rejected=[{"role": "assistant", "content": 5}]), "(rejected.content"),
+    "a misspelt key": (
+        pair(chosen=[{"role": "assistant", "contnet": "a"}]),
+        "`contnet` of message 1 of `chosen` is a key that no reader knows (did you mean `content`?)",
+    ),
+    "content as a number": (
+        pair(rejected=[{"role": "assistant", "content": 5}]),
+        "message 1 of `rejected` holds the number 5, not text",
+    ),
     "arguments cut off": (
         pair(chosen=[called('{"city": ', id="abcdefghi")]),
         "arguments of 'weather' are not JSON",
     ),
     "a call without a function": (
         pair(rejected=[{"role": "assistant", "tool_calls": [{"id": "a"}]}]),
-        "(rejected.tool_calls.0.function: Field",
+        "call 1 of message 1 of `rejected` has no `name`",
     ),
     "calls as an object": (
         pair(rejected=[{"role": "assistant", "tool_calls": {}}]),
-        "(rejected.tool_calls: Input",
+        "`tool_calls` of message 1 of `rejected` is not a list of objects but an object",
     ),
     "tools as broken text": (pair(tools="["), "`tools` is text, but not JSON"),
-    "a tool without a name": (pair(tools=[{"description": "a"}]), "(tools.0.function.name: Field required"),
-    "id as a list": (pair(id=["a"]), "not a preference (id"),
+    "a tool without a name": (pair(tools=[{"description": "a"}]), "tool 1 has no `name`"),
+    "id as a list": (pair(id=["a"]), "`id` is a list, not text"),
 }
 
 
