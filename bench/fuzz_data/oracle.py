@@ -130,8 +130,9 @@ def _changed(case: Case, changes: Sequence[Change], slots: Sequence[Slot]) -> It
             nearest = max(
                 same, key=lambda slot: (slot.kind == expected.kind, slot.said == expected.said), default=None
             )
-            if nearest is not None and nearest.marks & added and expected.said[0] in nearest.said[0]:
-                continue  # what came stands beside it in one text
+            joined = nearest is not None and expected.said[0] in nearest.said[0]
+            if joined and (nearest.marks & added or any(len(change.path) == 1 for change in changes)):
+                continue  # a column, which came or was empty, stands beside it in one text
             how = "is missing" if nearest is None else _difference(expected, nearest)
             yield Fault("changed", f"{expected.kind} {how}")
             return

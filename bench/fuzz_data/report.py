@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from random import Random
@@ -21,9 +21,6 @@ from bench.fuzz_data.outcome import outcome
 from bench.results import Goal
 from finetune.render import Renderer
 
-BATCH = 64
-"""Records that one file holds in the comparison of containers."""
-
 
 @dataclass
 class Report:
@@ -32,8 +29,6 @@ class Report:
     tallies: dict[str, Tally]
     contained: int = 0
     rendered: int = 0
-    examples: list[Example] = field(default_factory=list)
-    """The first of each kind, by format."""
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -84,15 +79,20 @@ class Report:
         self.tallies[name].examples.setdefault(str(example.fault), example)
 
 
-def campaign(count: int, seed: int, renderer: Renderer, processes: int | None = None) -> Report:
-    """`count` records of every format; some of each also in other containers, and some rendered."""
+def campaign(
+    count: int, seed: int, renderer: Renderer, processes: int | None = None, batch: int = 64
+) -> Report:
+    """`count` records of every format; `batch` of each also in other containers, and some rendered."""
     names = list(FORMATS)
-    with ProcessPoolExecutor(processes or os.cpu_count()) as pool:
-        tallies = dict(zip(names, pool.map(fuzz, names, repeat(count), repeat(seed)), strict=True))
+    if processes == 1:
+        tallies = {name: fuzz(name, count, seed) for name in names}
+    else:
+        with ProcessPoolExecutor(processes or os.cpu_count()) as pool:
+            tallies = dict(zip(names, pool.map(fuzz, names, repeat(count), repeat(seed)), strict=True))
     report = Report(tallies)
     for name in names:
-        _contained(report, name, seed)
-        _rendered(report, name, seed, renderer, max(count // 25, 8))
+        _contained(report, name, seed, batch)
+        _rendered(report, name, seed, renderer, max(count // 25, 4))
     return report
 
 
@@ -107,9 +107,9 @@ def written(report: Report) -> Iterator[str]:
             yield f"    {one.said}"
 
 
-def _contained(report: Report, name: str, seed: int) -> None:
+def _contained(report: Report, name: str, seed: int, batch: int) -> None:
     mint = Mint(Random(f"{seed}:{name}:containers"))
-    cases = [FORMATS[name](mint) for _ in range(BATCH)]
+    cases = [FORMATS[name](mint) for _ in range(batch)]
     records = [mutate(mint, case.record)[0] for case in cases]
     with TemporaryDirectory(prefix="enxerto-fuzz-") as folder:
         for of, found in (
@@ -119,10 +119,10 @@ def _contained(report: Report, name: str, seed: int) -> None:
             for container, number, fault in found:
                 where = f"{seed}:{name}:containers, {of} record {number}, {container}"
                 record = plain(
-                    (records if of == "changed" else [case.record for case in cases])[number % BATCH]
+                    (records if of == "changed" else [case.record for case in cases])[number % batch]
                 )
                 report.add(name, Example(name, where, fault, (), record, ""))
-    report.contained += BATCH * (len(containers.TEXTS) + 1)
+    report.contained += batch * (len(containers.TEXTS) + 1)
 
 
 def _rendered(report: Report, name: str, seed: int, renderer: Renderer, count: int) -> None:
@@ -130,7 +130,7 @@ def _rendered(report: Report, name: str, seed: int, renderer: Renderer, count: i
         place = f"{seed}:{name}:masks:{number}"
         mint = Mint(Random(place))
         case = FORMATS[name](mint)
-        record, changes = mutate(mint, case.record)
+        record, changes = mutate(mint, case.record) if number % 2 else (case.record, [])
         found = outcome(plain(record), case.reader, case.named)
         if found.slots is None:
             continue

@@ -24,8 +24,8 @@ def text_columns(mint: Mint) -> Case:
 
 def padded(mint: Mint) -> Case:
     """Every object of one place has the keys of all objects there; what it did not have itself is null."""
-    talk = Draw(mint, any_order=True).talk()
     ids = mint.chance(0.5)
+    talk = Draw(mint, any_order=ids).talk()
     said = messages(mint, talk, ids=ids)
     for message in said:
         for call in message.get("tool_calls", ()):
