@@ -1,5 +1,6 @@
 """Many records of every format through the readers, and what came of them."""
 
+import re
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -7,15 +8,19 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from bench.fuzz_data.case import Case, Reader
+from bench.fuzz_data.case import Case
 from bench.fuzz_data.formats import FORMATS
 from bench.fuzz_data.marks import Mint, plain
 from bench.fuzz_data.mutations import Change, mutate
 from bench.fuzz_data.oracle import Again, Fault, judge
 from bench.fuzz_data.outcome import Outcome, outcome
+from data import preference, rules
+from data.chat import Conversation
 
-Read = Callable[[Any, Reader, str | None], Outcome]
-"""The reader under test: a record, which reader it is for, and its format's name where a recipe names it."""
+Read = Callable[..., Outcome]
+"""The reader under test, called as `outcome` is."""
+
+_ADVICE = re.compile(r'data\.ignore: \[(?:"([^"]+)"|([^\]]+))\]')
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ def one(name: str, seed: str, tally: Tally, read: Read = outcome) -> Iterator[Ex
             tally.taken += 1
             tally.listed += bool(found.unused)
         faults = judge(case, record, changes, found, _again(case, read), _sound(case, changes, found, read))
+        faults += _advice(case, written, found, read)
+        check(found)
         if not changes:
             faults += _other_reader(case, written, read)
         said = found.problem or f"taken; listed: {', '.join(found.unused) or 'nothing'}"
@@ -86,6 +93,14 @@ def one(name: str, seed: str, tally: Tally, read: Read = outcome) -> Iterator[Ex
         yield Example(name, seed, fault, tuple(map(str, changes)), written, said)
 
 
+def check(found: Outcome) -> None:
+    """Apply the rules to what was read: whatever they find, they find without a traceback."""
+    if isinstance(found.made, Conversation):
+        rules.problems(found.made)
+    elif found.made is not None:
+        preference.problems(found.made)
+
+
 def _again(case: Case, read: Read) -> Again:
     return lambda value: read(value, case.reader, case.named)
 
@@ -95,6 +110,18 @@ def _sound(case: Case, changes: list[Change], found: Outcome, read: Read) -> boo
     if found.problem is None or not changes:
         return True
     return read(plain(case.record), case.reader, case.named).problem is None
+
+
+def _advice(case: Case, written: Any, found: Outcome, read: Read) -> list[Fault]:
+    """A refusal that says how to pass a key over is right: the record is read then, or a next key is named."""
+    match = _ADVICE.search(found.problem or "")
+    if match is None:
+        return []
+    path = match[1] or match[2]
+    again = read(written, case.reader, case.named, frozenset({path}))
+    if again.problem is None:
+        return [] if path in again.unused else [Fault("advice", f"{path} is passed over, but not listed")]
+    return [Fault("advice", "data.ignore as the refusal says")] if again.problem == found.problem else []
 
 
 def _other_reader(case: Case, written: Any, read: Read) -> list[Fault]:

@@ -17,11 +17,13 @@ Again = Callable[[Any], Outcome]
 
 _LIBRARY = re.compile(
     r"Traceback|Extra inputs|Field required|Input should|Input tag|Value error|valid \w+ \[type|pydantic"
-    r"|validation error|<class |NoneType|object has no attribute|list index|KeyError|TypeError"
+    r"|validation error|TextItem|list\[|<class |NoneType|object has no attribute|list index|KeyError"
+    r"|TypeError"
 )
 _PLACE = re.compile(
     r"\b(message|turn|tool|answer|call|definition|pair|item)s? \d+|`(chosen|rejected)`|<tools>"
 )
+_NUMBER = re.compile(r"\b(?:message|turn) (\d+)")
 _LONGEST = 600
 _FRESH = "q99999z"
 
@@ -77,6 +79,17 @@ def _refusal(case: Case, changes: Sequence[Change], problem: str, sound: bool) -
         name.strip().rstrip("s") in problem for change in changes for name in change.names
     ):
         yield Fault("unnamed", f"{changes[0].kind}: {shape(problem)}")
+    if len(changes) == 1 and _elsewhere(changes[0], problem):
+        yield Fault("unnamed", f"another message than the changed one: {shape(problem)}")
+
+
+def _elsewhere(change: Change, problem: str) -> bool:
+    """Whether a problem names the changed key, and as its place only other messages (counted from 1)."""
+    path = change.path
+    if len(path) < 3 or path[0] not in ("messages", "conversations") or change.kind in ("move", "rename"):
+        return False
+    said = {int(number) for number in _NUMBER.findall(problem)}
+    return f"`{path[-1]}`" in problem and bool(said) and int(path[1]) + 1 not in said
 
 
 def _learned(case: Case, changes: Sequence[Change], slots: Sequence[Slot]) -> Iterator[Fault]:

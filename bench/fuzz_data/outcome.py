@@ -21,20 +21,24 @@ class Outcome:
     made: Conversation | Preference | None = None
 
 
-def outcome(value: Any, reader: Reader, named: str | None = None) -> Outcome:
-    """What comes of one record that a container held."""
-    return of_raw(Raw("fuzz:1", value), reader, named)
+def outcome(
+    value: Any, reader: Reader, named: str | None = None, ignore: frozenset[str] = frozenset()
+) -> Outcome:
+    """What comes of one record that a container held; `ignore` is what a recipe's `data.ignore` says."""
+    return of_raw(Raw("fuzz:1", value), reader, named, ignore)
 
 
-def of_raw(raw: Raw, reader: Reader, named: str | None = None) -> Outcome:
+def of_raw(
+    raw: Raw, reader: Reader, named: str | None = None, ignore: frozenset[str] = frozenset()
+) -> Outcome:
     if reader == "chat":
-        found = record(raw, named)
+        found = record(raw, named, ignore)
         if found.conversation is None:
             return Outcome(None, problem=found.problem)
         made = found.conversation
         slots, ids = _labelled(made, made.tools), _ids(made.messages)
         return Outcome(slots + _said(made.messages), ids, None, found.unused, made)
-    one = preference.record(raw)
+    one = preference.record(raw, ignore)
     if one.preference is None:
         return Outcome(None, problem=one.problem)
     both = one.preference

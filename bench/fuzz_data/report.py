@@ -52,7 +52,11 @@ class Report:
             "tracebacks": ("traceback",),
             "leaves dropped, changed or misplaced without a word": ("lost", "changed", "landed"),
             "answers learned against the record's word": ("learned", "mask"),
-            "refusals without the key or the place, or no plain sentence": ("unnamed", "sentence"),
+            "refusals without key or place, with false advice, or no plain sentence": (
+                "unnamed",
+                "advice",
+                "sentence",
+            ),
             "valid records of the formats that README names, refused": ("refused",),
             "records that another container changes": ("container",),
         }

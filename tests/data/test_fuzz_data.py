@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.fuzz_data.campaign import fuzz
-from bench.fuzz_data.case import Reader
 from bench.fuzz_data.formats import FORMATS
 from bench.fuzz_data.outcome import Outcome, outcome
 from bench.fuzz_data.report import campaign, written
@@ -30,9 +29,9 @@ def test_every_format_is_changed_and_most_are_taken() -> None:
 def test_a_seed_is_one_campaign() -> None:
     seen: list[Any] = []
 
-    def read(value: Any, reader: Reader, named: str | None) -> Outcome:
+    def read(value: Any, *more: Any) -> Outcome:
         seen.append(value)
-        return outcome(value, reader, named)
+        return outcome(value, *more)
 
     fuzz("openai", 5, 3, read)
     first, seen = seen, []

@@ -11,7 +11,6 @@ import pytest
 
 from bench.fuzz_data import containers, report
 from bench.fuzz_data.campaign import Read, Tally, fuzz
-from bench.fuzz_data.case import Reader
 from bench.fuzz_data.outcome import Outcome, outcome
 from data.chat import AssistantMessage
 from data.formats import Raw
@@ -25,15 +24,15 @@ SEED = 17
 
 
 def before(change: Callable[[Any], Any]) -> Read:
-    def read(value: Any, reader: Reader, named: str | None) -> Outcome:
-        return outcome(change(value), reader, named)
+    def read(value: Any, *more: Any) -> Outcome:
+        return outcome(change(value), *more)
 
     return read
 
 
 def after(change: Callable[[Outcome], Outcome]) -> Read:
-    def read(value: Any, reader: Reader, named: str | None) -> Outcome:
-        return change(outcome(value, reader, named))
+    def read(value: Any, *more: Any) -> Outcome:
+        return change(outcome(value, *more))
 
     return read
 
@@ -132,6 +131,10 @@ def in_a_librarys_words(found: Outcome) -> Outcome:
     )
 
 
+def misled(found: Outcome) -> Outcome:
+    return found if found.problem is None else replace(found, problem="`x`: set data.ignore: [messages].")
+
+
 def without_a_name(found: Outcome) -> Outcome:
     return found if found.problem is None else replace(found, problem="it is broken; mend this record.")
 
@@ -162,6 +165,7 @@ PLANTED: list[tuple[str, str, Read]] = [
     ("openai", "changed: tool is missing", after(everything_listed)),
     ("openai", "sentence: speaks of 'Extra inputs'", after(in_a_librarys_words)),
     ("openai", "unnamed: an added key: it is broken; mend this record.", after(without_a_name)),
+    ("openai", "advice: data.ignore as the refusal says", after(misled)),
     ("openai", "traceback: KeyError at breaks", before(breaks)),
 ]
 
@@ -170,7 +174,7 @@ PLANTED: list[tuple[str, str, Read]] = [
     ("name", "about", "read"), PLANTED, ids=[f"{one}, {about}" for one, about, _ in PLANTED]
 )
 def test_a_planted_fault_is_found(name: str, about: str, read: Read) -> None:
-    tally: Tally = fuzz(name, 250, SEED, read)
+    tally: Tally = fuzz(name, 160, SEED, read)
     found = [fault for fault in tally.faults if fault.startswith(about)]
     assert found, f"not among {list(tally.faults)}"
 
