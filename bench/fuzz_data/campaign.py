@@ -113,7 +113,7 @@ def _sound(case: Case, changes: list[Change], found: Outcome, read: Read) -> boo
 
 
 def _advice(case: Case, written: Any, found: Outcome, read: Read) -> list[Fault]:
-    """A refusal that says how to pass a key over is right: the record is read then, or a next key is named."""
+    """A refusal that says how to pass a key over is right: it is read then, or a next key is named."""
     match = _ADVICE.search(found.problem or "")
     if match is None:
         return []
