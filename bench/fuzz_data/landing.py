@@ -44,6 +44,8 @@ def may_land(kind: str, changes: Sequence[Change], before: set[str]) -> bool:
             return True
         if any(base in _INSIDE.get(step, ()) for step in steps):
             return True
+        if base == "result" and {"value", "content"} & {*change.path[:-1]}:
+            return True  # inside a text that is a result's
         if not before and change.kind == "retype" and "history" in steps and base in ("user", "assistant"):
             return True
     return False

@@ -148,14 +148,19 @@ def toolace(mint: Mint) -> Case:
     before = "Here is a list of functions in JSON format that you can invoke:\n"
     after = "\nShould you decide to return the function call(s), put them as [func1(name=value), func2()]."
     said: list[Fields] = []
+    turns = []
     for turn in talk.turns:
         if turn.text is not None:
             said.append({"from": turn.role, "value": turn.text})
         if turn.calls:
             said.append({"from": "assistant", "value": f"[{', '.join(map(_bracketed, turn.calls))}]"})
-        if turn.results:
-            results = [{"name": turn.calls[n].name, "results": text} for n, text in turn.results]
+        results = [{"name": turn.calls[n].name, "results": mint.word()} for n, _ in turn.results]
+        if results:
             said.append({"from": "tool", "value": AsText(results)})
+        # One result is the text as it stands, of several each is its own part of it.
+        texts = [json.dumps(one if len(results) > 1 else results) for one in results]
+        turns.append(replace(turn, results=tuple(enumerate(texts))))
+    talk = replace(talk, turns=tuple(turns))
     record: Fields = {"conversations": said}
     record = {"system": AsText(offered, before, after) if offered else talk.system, **record}
     return Case(record, slots(talk), supported=False)
