@@ -12,10 +12,11 @@ from bench.fuzz_data.case import Case
 from bench.fuzz_data.formats import FORMATS
 from bench.fuzz_data.marks import Mint, plain
 from bench.fuzz_data.mutations import Change, mutate
-from bench.fuzz_data.oracle import Again, Fault, judge
+from bench.fuzz_data.oracle import Again, Fault, judge, sentence, unaccounted
 from bench.fuzz_data.outcome import Outcome, outcome
 from data import preference, rules
 from data.chat import Conversation
+from data.formats import FORMATS as NAMES
 
 Read = Callable[..., Outcome]
 """The reader under test, called as `outcome` is."""
@@ -83,7 +84,7 @@ def one(name: str, seed: str, tally: Tally, read: Read = outcome) -> Iterator[Ex
         faults += _advice(case, written, found, read)
         check(found)
         if not changes:
-            faults += _other_reader(case, written, read)
+            faults += [*_other_reader(case, written, read), *_other_formats(case, record, written, read)]
         said = found.problem or f"taken; listed: {', '.join(found.unused) or 'nothing'}"
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
@@ -110,6 +111,17 @@ def _sound(case: Case, changes: list[Change], found: Outcome, read: Read) -> boo
     if found.problem is None or not changes:
         return True
     return read(plain(case.record), case.reader, case.named).problem is None
+
+
+def _other_formats(case: Case, record: Any, written: Any, read: Read) -> Iterator[Fault]:
+    """A format that a recipe names by mistake refuses the record, or reads it with all its leaves."""
+    for name in NAMES if case.reader == "chat" else ():
+        found = read(written, case.reader, name)
+        check(found)
+        if found.problem is not None:
+            yield from (Fault(one.kind, f"{one.about}, named {name}") for one in sentence(found.problem))
+        else:
+            yield from (Fault("lost", f"{about}, named {name}") for about in unaccounted(record, found))
 
 
 def _advice(case: Case, written: Any, found: Outcome, read: Read) -> list[Fault]:

@@ -98,6 +98,20 @@ def alpaca_text(mint: Mint) -> Case:
     return replace(case, record=case.record | {"text": mint.text()}, supported=False)
 
 
+def no_answer(mint: Mint) -> Case:
+    """Records of other tasks: documents, prompts alone, graded steps. There is no answer to learn in them."""
+    record: Fields = mint.random.choice(
+        (
+            {"text": mint.text()},
+            {"prompt": mint.text()},
+            {"prompt": [{"role": "user", "content": mint.text()}]},
+            {"prompt": mint.text(), "completions": [mint.text(), mint.text()], "labels": [True, False]},
+            {"anchor": mint.text(), "positive": mint.text(), "negative": mint.text()},
+        )
+    )
+    return Case(record, [], spoiled=list(record)[-1], supported=False)
+
+
 def query_response(mint: Mint) -> Case:
     """ms-swift's query and response, with a history."""
     asked, said = mint.text(), mint.text()

@@ -27,6 +27,7 @@ FORMATS: dict[str, Format] = {
     "alpaca": flat.alpaca,
     "alpaca with text": flat.alpaca_text,
     "alpaca kto_tag": flat.tagged,
+    "no answer": flat.no_answer,
     "query and response": flat.query_response,
     "human and assistant": flat.human_assistant,
     "openai preference": pairs.openai_pair,

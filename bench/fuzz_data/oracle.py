@@ -44,7 +44,7 @@ def judge(
 ) -> list[Fault]:
     """Every fault of one record's reading; `sound` says that its unchanged form is taken."""
     if found.problem is not None:
-        return [*_sentence(found.problem), *_refusal(case, changes, found.problem, sound)]
+        return [*sentence(found.problem), *_refusal(case, changes, found.problem, sound)]
     assert found.slots is not None
     return [
         *_learned(case, changes, found.slots),
@@ -54,7 +54,8 @@ def judge(
     ]
 
 
-def _sentence(problem: str) -> Iterator[Fault]:
+def sentence(problem: str) -> Iterator[Fault]:
+    """Refuse what is no plain sentence of a problem."""
     if match := _LIBRARY.search(problem):
         yield Fault("sentence", f"speaks of {match[0]!r}")
     if "\n" in problem or not problem.endswith((".", "?", "!")) or not problem.isprintable():
@@ -80,7 +81,7 @@ def _refusal(case: Case, changes: Sequence[Change], problem: str, sound: bool) -
     ):
         yield Fault("unnamed", f"{changes[0].kind}: {shape(problem)}")
     if len(changes) == 1 and _elsewhere(changes[0], problem):
-        yield Fault("unnamed", f"another message than the changed one: {shape(problem)}")
+        yield Fault("unnamed", "another message than the changed one")
 
 
 def _elsewhere(change: Change, problem: str) -> bool:

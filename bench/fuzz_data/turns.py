@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.fuzz_data.case import Case, bare, definition
+from bench.fuzz_data.chat import messages
 from bench.fuzz_data.marks import AsText, Joined, Mint
 from bench.fuzz_data.talk import Call, Draw, Talk, Turn, slots
 
@@ -51,12 +52,13 @@ def flagged(mint: Mint) -> Case:
 
 
 def role_content(mint: Mint) -> Case:
-    """`conversations` of `role` and `content`, as ms-swift and many others write them."""
-    talk = Draw(mint, calls=False).talk()
-    said = [
-        {"role": one["from"], "content": one["value"]} for one in _turns(talk, human="user", gpt="assistant")
-    ]
-    return Case({"conversations": said, **talk.labels}, slots(talk))
+    """`conversations` of `role` and `content`, as ms-swift writes them; some with OpenAI's calls."""
+    calls = mint.chance(0.3)
+    talk = Draw(mint, calls=calls, any_order=True).talk()
+    record: Fields = {"conversations": messages(mint, talk), **talk.labels}
+    if talk.tools:
+        record["tools"] = [definition(tool) for tool in talk.tools]
+    return Case(record, slots(talk), supported=not calls)
 
 
 def glaive(mint: Mint) -> Case:
