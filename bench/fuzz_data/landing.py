@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bench.fuzz_data.marks import Path
 from bench.fuzz_data.mutations import Change
 
 _SAID = frozenset({"system", "user", "assistant", "result"})
@@ -23,8 +24,6 @@ _OF_KEY: dict[str, frozenset[str]] = {
     "arguments": _CALLS, "tool_calls": _CALLS, "function_call": _CALLS, "answers": _CALLS,
     "id": frozenset({"id"}), "group": frozenset({"group"}), "category": frozenset({"category"}),
 }  # fmt: skip
-KNOWN = frozenset(_OF_KEY)
-"""Keys that some format reads: one that stands elsewhere may be refused by what it says, and where."""
 _INSIDE = {
     "arguments": _CALLS, "parameters": frozenset({"tool"}), "properties": frozenset({"tool"}),
     "tools": frozenset({"tool"}), "functions": frozenset({"tool"}), "answers": _CALLS,
@@ -49,3 +48,8 @@ def may_land(kind: str, changes: Sequence[Change], before: set[str]) -> bool:
         if not before and change.kind == "retype" and "history" in steps and base in ("user", "assistant"):
             return True
     return False
+
+
+def may_be_read(path: Path) -> bool:
+    """Whether some format reads the key at a path, or any key there: of it, its value's place says enough."""
+    return path[-1] in _OF_KEY or not {"arguments", "parameters"}.isdisjoint(path)

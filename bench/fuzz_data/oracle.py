@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.fuzz_data.case import Case
-from bench.fuzz_data.landing import KNOWN, may_land
+from bench.fuzz_data.landing import may_be_read, may_land
 from bench.fuzz_data.marks import Path, leaves, marks_of, plain, replaced, spelled
 from bench.fuzz_data.mutations import Change
 from bench.fuzz_data.outcome import Outcome
@@ -73,7 +73,7 @@ def _refusal(case: Case, changes: Sequence[Change], problem: str, sound: bool) -
     if not sound:
         return
     key = str(changes[0].path[-1])
-    if len(changes) == 1 and changes[0].kind == "add" and key not in KNOWN:
+    if len(changes) == 1 and changes[0].kind == "add" and not may_be_read(changes[0].path):
         if key.strip() not in problem and "differ before" not in problem:
             yield Fault("unnamed", f"an added key: {shape(problem)}")
     elif not _PLACE.search(problem) and not any(
