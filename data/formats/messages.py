@@ -13,7 +13,7 @@ from typing import Any
 
 from data.formats.keys import Fields, Reader
 from data.formats.marks import LEARN, MEDIA, unclear, verdict
-from data.formats.padding import unpadded_arguments
+from data.formats.padding import holds_null, unpadded_arguments
 from data.formats.parts import call_of, literal, objects
 from data.formats.problems import RefusalError
 from data.formats.turns import Call, Turns
@@ -164,11 +164,9 @@ def _call(reader: Reader, made: Turns) -> Call:
 
 def _made(reader: Reader, identity: str | None, made: Turns) -> Call:
     name, given = call_of(reader)
-    if isinstance(given, dict) and None in given.values():
-        path = reader.at("arguments")
-        given = unpadded_arguments(
-            given, made.schemas.get(name), lambda key: reader.unused_at(f"{path}.{key}")
-        )
+    if isinstance(given, dict) and holds_null(given):
+        schema = made.schemas.get(name)
+        given = unpadded_arguments(given, schema, lambda key: reader.unused(f"arguments.{key}"))
     return Call(name, given, identity)
 
 

@@ -45,6 +45,13 @@ def _without(value: Any, names: bool = False) -> Any:
     return [_without(item) for item in value] if isinstance(value, list) else value
 
 
+def holds_null(value: Any) -> bool:
+    """Whether a null stands anywhere in a value."""
+    if isinstance(value, dict):
+        return any(map(holds_null, value.values()))
+    return value is None or (isinstance(value, list) and any(map(holds_null, value)))
+
+
 def unpadded_arguments(given: Fields, schema: Any, left_out: Callable[[str], None]) -> Fields:
     """A call's arguments without padding; `left_out` is told those that may have been meant as null."""
     if not isinstance(schema, dict) or not _known(schema):

@@ -82,6 +82,16 @@ def definitions(root: Reader, key: str, value: Any) -> list[Fields]:
     return [{"type": "function", "function": function} for function in found]
 
 
+def agreed(described: list[Fields], beside: list[Fields]) -> list[Fields]:
+    """The tools that a system text describes, which others beside it may only repeat; or else these."""
+    if not described or not beside:
+        return described or beside
+    names = [sorted(tool["function"]["name"] for tool in some) for some in (described, beside)]
+    if names[0] != names[1]:
+        raise ValueError("its `tools` are others than those that its system text offers")
+    return described
+
+
 def _definition(reader: Reader) -> Fields:
     found: Fields = {}
     for key in ("name", "description", "parameters", "strict"):

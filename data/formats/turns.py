@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from data import strict_json
-from data.formats.parts import Fields, arguments, call_id
+from data.formats.keys import Fields
+from data.formats.parts import arguments, call_id
 
 
 @dataclass(slots=True)

@@ -1,20 +1,13 @@
 """xLAM and APIGen: one `query`, the `tools` on offer, and the calls that are its `answers`."""
 
 import re
-from typing import Any
 
 from data.formats import messages
 from data.formats.keys import Fields, Reader
 from data.formats.parts import call_of, labels, objects, text, tools
+from data.formats.python_types import schema_of
 from data.formats.turns import Call, Turns
 from data.formats.values import kind_of
-
-_TYPES = {
-    "str": "string", "string": "string", "int": "integer", "integer": "integer", "float": "number",
-    "number": "number", "bool": "boolean", "boolean": "boolean", "list": "array", "array": "array",
-    "tuple": "array", "set": "array", "dict": "object", "object": "object",
-}  # fmt: skip
-_GENERIC = re.compile(r"(\w+)\[(.*)\]")
 
 
 def xlam(root: Reader) -> Fields:
@@ -59,18 +52,7 @@ def _schema(parameters: Fields) -> Fields:
             raise ValueError(f"the type of the parameter {name!r} is not text but {kind_of(written)}")
         bare = re.sub(r",?\s*optional\b", "", written, flags=re.IGNORECASE)
         rest = {key: value for key, value in parameter.items() if key != "type" and value is not None}
-        properties[name] = _type(bare) | rest
+        properties[name] = schema_of(bare) | rest
         if bare == written and parameter.get("default") is None:
             required.append(name)
     return {"type": "object", "properties": properties, "required": required}
-
-
-def _type(written: str) -> dict[str, Any]:
-    """A Python type as a schema. Types that JSON has no name for allow any value."""
-    written = written.strip()
-    generic = _GENERIC.fullmatch(written)
-    name = _TYPES.get((generic[1] if generic else written).lower())
-    if name is None:
-        return {}
-    inner = _type(generic[2]) if generic and name == "array" else {}
-    return {"type": name, "items": inner} if inner else {"type": name}
