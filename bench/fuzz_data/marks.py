@@ -118,6 +118,16 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield path, inner
 
 
+def in_text(value: Any, path: Path) -> bool:
+    """Whether a path leads through a text."""
+    if isinstance(value, AsText | Joined):
+        return True
+    if not path:
+        return False
+    inside = dict(below(value)).get(path[:1])
+    return inside is not None and in_text(inside, path[1:])
+
+
 def at(value: Any, path: Path) -> list[Any]:
     """The values at a path: several where a text holds several."""
     if not path:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.fuzz_data.case import Case
 from bench.fuzz_data.landing import may_be_read, may_land
-from bench.fuzz_data.marks import Path, leaves, marks_of, plain, replaced, spelled
+from bench.fuzz_data.marks import Path, in_text, leaves, marks_of, plain, replaced, spelled
 from bench.fuzz_data.mutations import Change
 from bench.fuzz_data.outcome import Outcome
 from bench.fuzz_data.talk import Slot
@@ -22,6 +22,7 @@ _LIBRARY = re.compile(
 )
 _PLACE = re.compile(
     r"\b(message|turn|tool|answer|call|definition|pair|item)s? \d+|`(chosen|rejected)`|<tools>"
+    r"|(chosen|rejected) answer|the prompt ends"
 )
 _NUMBER = re.compile(r"\b(?:message|turn) (\d+)")
 _LONGEST = 600
@@ -99,7 +100,7 @@ def _learned(case: Case, changes: Sequence[Change], slots: Sequence[Slot]) -> It
     if meant and any(slot.learned for slot in slots):
         yield Fault("learned", f"a record with {case.spoiled}")
     for change in changes:
-        undone = any(change.path[-1] in one.path for one in changes if one is not change)
+        undone = any(change.path[-1] in (*one.path, *one.names) for one in changes if one is not change)
         if not undone and any(slot.learned and slot.own & change.unlearned for slot in slots):
             yield Fault("learned", f"{spelled(change.path)} ({change.key})")
 
@@ -109,7 +110,7 @@ def _lost(record: Any, changes: Sequence[Change], found: Outcome, again: Again) 
     yield from (Fault("lost", about) for about in unaccounted(record, found))
     new = [change.path for change in changes]
     for path, value in leaves(record):
-        if value is None or marks_of(value) or any(map(marks_of, path)) or listed(path, found.unused):
+        if value is None or marks_of(value) or any(map(marks_of, path)) or listed(record, path, found.unused):
             continue
         if new and not any(path[: len(one)] == one for one in new):
             continue  # asked of the unchanged records
@@ -122,9 +123,10 @@ def unaccounted(record: Any, found: Outcome) -> Iterator[str]:
     assert found.slots is not None
     present = frozenset().union(*(slot.marks for slot in found.slots), *map(marks_of, found.ids))
     for path, value in leaves(record):
+        if value is None:  # a table's, unless `_changed` finds that it was meant
+            continue
         marks = marks_of(value) | frozenset().union(*map(marks_of, path))
-        padding = value is None and "arguments" not in path and path[-1] not in ("default", "const")
-        if not marks <= present and not padding and not listed(path, found.unused):
+        if not marks <= present and not listed(record, path, found.unused):
             yield _about(path)
 
 
@@ -206,20 +208,21 @@ def _landed(case: Case, changes: Sequence[Change], slots: Sequence[Slot]) -> Ite
                 return
 
 
-def listed(path: Path, unused: Sequence[str]) -> bool:
+def listed(record: Any, path: Path, unused: Sequence[str]) -> bool:
     """Whether a leaf's key, or one above it, is among the keys that were listed.
 
-    What stands in a text is listed below the mark around it: `conversations.<tools>[].score`.
+    What stands in a text has no path of its own: it is listed below the text's key or as what it describes,
+    such as `conversations.<tools>[].score` or `system.functions[].return`; and a parameter of any name is `*`.
     """
     said = spelled(path)
-    return any(
-        said == one or said.startswith((f"{one}.", f"{one}[")) or ("<" in one and _inside(path, one))
-        for one in unused
-    )
+    if any(said == one or said.startswith((f"{one}.", f"{one}[")) for one in unused):
+        return True
+    last = {one.rpartition(".")[2].removesuffix("[]") for one in unused if _may_be_of(one, path)}
+    return not last.isdisjoint(path) and (in_text(record, path) or any(".*." in one for one in unused))
 
 
-def _inside(path: Path, one: str) -> bool:
-    return one.rpartition(".")[2].removesuffix("[]") in path and one.startswith(str(path[0]))
+def _may_be_of(one: str, path: Path) -> bool:
+    return one.startswith((str(path[0]), "system.functions"))
 
 
 def _same(one: Outcome, other: Outcome) -> bool:

@@ -11,6 +11,7 @@ import re
 from data.formats import messages, offered, python_types, written
 from data.formats.keys import Fields, Reader
 from data.formats.parts import agreed, definitions
+from data.formats.turns import TAKEN
 
 _OTHER_SIGNS = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -28,9 +29,11 @@ def renewed(root: Reader, given: list[Fields], tools: list[Fields]) -> tuple[lis
     for name in messages.SYSTEM:
         if isinstance(text := root.left.get(name), str):
             root.left[name] = _taken(text, functions)
-    given = [_with_text(one, _taken(_text(one), functions)) if _says_system(one) else one for one in given]
+    given = [
+        _with_text(one, _taken(_text(one), functions) or TAKEN) if _says_system(one) else one for one in given
+    ]
     if not tagged:
-        functions = [_plain(function) for function in functions]
+        functions = [_plain(root, function) for function in functions]
         if len({function["name"] for function in functions}) < len(functions):
             raise ValueError("names of its functions differ only in signs that no endpoint takes")
     described = definitions(root, "system.functions", functions)
@@ -40,7 +43,7 @@ def renewed(root: Reader, given: list[Fields], tools: list[Fields]) -> tuple[lis
         _called(one, number, tagged, names, bool(described)) if _speaker(one) == "assistant" else one
         for number, one in enumerate(given, 1)
     ]
-    return [one for one in made if _speaker(one) != "system" or _text(one)], tools
+    return made, tools
 
 
 def _taken(text: str, functions: list[Fields]) -> str:
@@ -64,7 +67,10 @@ def _called(message: Fields, number: int, tagged: bool, names: set[str], certain
             if not names.issuperset(call["name"] for call in calls):
                 raise ValueError("writes a call in brackets of a function that is not on offer")
         else:
-            return _with_text(message, text.removesuffix(written.END).rstrip()) if tagged else message
+            ends = text.endswith(written.END)
+            return (
+                _with_text(message, text.removesuffix(written.END).rstrip()) if tagged and ends else message
+            )
     except ValueError as error:
         if not (tagged or certain):
             return message
@@ -72,13 +78,13 @@ def _called(message: Fields, number: int, tagged: bool, names: set[str], certain
     return _with_text(message, words or None) | {"tool_calls": calls}
 
 
-def _plain(function: Fields) -> Fields:
-    parameters = function.get("parameters")
-    return (
-        function
-        | {"name": _name(function["name"])}
-        | ({"parameters": python_types.renamed(parameters)} if isinstance(parameters, dict) else {})
-    )
+def _plain(root: Reader, function: Fields) -> Fields:
+    made = function | {"name": _name(function["name"])}
+    if isinstance(parameters := function.get("parameters"), dict):
+        made["parameters"] = python_types.renamed(
+            parameters, lambda: root.unused("system.functions[].parameters.*.type")
+        )
+    return made
 
 
 def _name(given: str) -> str:

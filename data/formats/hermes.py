@@ -12,7 +12,7 @@ from typing import Any
 from data import strict_json
 from data.formats import messages
 from data.formats.keys import Fields, Reader
-from data.formats.parts import agreed, call_of, definitions, labels, literal, objects, tools
+from data.formats.parts import agreed, call_of, definitions, labels, literal, objects, tools, without_id
 from data.formats.turns import Call, Turns
 from data.formats.values import kind_of
 
@@ -102,7 +102,7 @@ def _call(reader: Reader, text: str) -> Call:
     if not isinstance(value, dict):
         raise ValueError(f"{reader.name} has a <tool_call> that is {kind_of(value)}, not an object")
     call = reader.inside("<tool_call>", value, "call", f"the <tool_call> of {reader.name}")
-    call.take("id"), call.take("type")
+    without_id(call)
     name, given = call_of(call)
     return Call(name, given)
 

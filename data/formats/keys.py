@@ -102,6 +102,11 @@ class Reader:
             self.unused(key)
 
     def _unknown(self, key: str) -> str:
+        if key in _KNOWN[self.place]:
+            return (
+                f"`{key}` of {self.name} belongs to another format than the rest of it; keep one of them, or"
+                f" pass it over in every record with data.ignore: [{_quoted(self.at(key))}]"
+            )
         near = get_close_matches(key, _KNOWN[self.place], n=1, cutoff=0.7)
         hint = f" (did you mean `{near[0]}`?)" if near else ""
         return (

@@ -44,11 +44,16 @@ def take(text: str) -> tuple[str, list[Fields]] | None:
 
 
 def _functions(text: str) -> tuple[int, int, list[Fields]] | None:
-    """Start and end of the functions in a text: one list, or one object after another."""
+    """Start and end of the functions in a text: one list, or one object after another.
+
+    ValueError where only some of them are functions: the others would vanish with the instruction.
+    """
     for match in _START.finditer(text):
         found, end = _values(text, match.start())
         if found and all(_is_function(one) for one in found):
             return match.start(), end, found
+        if any(isinstance(one, dict) and "parameters" in one for one in found):
+            raise ValueError("one of the functions that its system text describes has no `name`")
     return None
 
 

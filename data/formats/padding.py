@@ -3,7 +3,8 @@
 A table has one column for every key that any record has, and so gives each tool the keys of all others, as
 nulls. A JSON schema has nulls only as values to compare with or to start from, which tells padding apart. An
 argument is padding where its tool's schema does not know it, or does not let it be null. Of an optional one
-that may be null nothing can be told, and leaving it out says the same; it is left out, and counted.
+that may be null nothing can be told, and leaving it out says the same; it is left out, and counted. So is a
+null in an object of which no schema speaks.
 """
 
 from collections.abc import Callable
@@ -55,7 +56,7 @@ def holds_null(value: Any) -> bool:
 def unpadded_arguments(given: Fields, schema: Any, left_out: Callable[[str], None]) -> Fields:
     """A call's arguments without padding; `left_out` is told those that may have been meant as null."""
     if not isinstance(schema, dict) or not _known(schema):
-        return given
+        return _free(given, left_out)
     properties = schema.get("properties") or {}
     required = schema.get("required") or []
     kept: Fields = {}
@@ -71,15 +72,33 @@ def unpadded_arguments(given: Fields, schema: Any, left_out: Callable[[str], Non
             else:
                 left_out(key)
         elif isinstance(value, dict):
-            kept[key] = unpadded_arguments(value, inner, left_out)
+            kept[key] = unpadded_arguments(value, inner, _below(key, left_out))
         elif isinstance(value, list) and isinstance(inner, dict):
             kept[key] = [
-                unpadded_arguments(item, inner.get("items"), left_out) if isinstance(item, dict) else item
+                unpadded_arguments(item, inner.get("items"), _below(key, left_out))
+                if isinstance(item, dict)
+                else item
                 for item in value
             ]
         else:
             kept[key] = value
     return kept
+
+
+def _free(value: Any, left_out: Callable[[str], None]) -> Any:
+    """What no schema speaks of, without nulls of its objects: nothing tells meant ones from a table's."""
+    if isinstance(value, list):
+        return [_free(item, left_out) for item in value]
+    if not isinstance(value, dict):
+        return value
+    for key, item in value.items():
+        if item is None:
+            left_out(key)
+    return {key: _free(item, _below(key, left_out)) for key, item in value.items() if item is not None}
+
+
+def _below(key: str, left_out: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda inner: left_out(f"{key}.{inner}")
 
 
 def _known(schema: Fields) -> bool:

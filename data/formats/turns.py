@@ -10,6 +10,14 @@ from data.formats.keys import Fields
 from data.formats.parts import arguments, call_id
 
 
+class _Taken(str):
+    """Text like no other."""
+
+
+TAKEN = _Taken()
+"""What stands where a system text held the tools and nothing else: no system prompt, not an empty one."""
+
+
 @dataclass(slots=True)
 class Call:
     """A call; its arguments are text or an object, and `id` is None where it has none."""

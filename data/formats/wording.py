@@ -6,6 +6,7 @@ from data.formats.values import kind_of
 
 _ITEMS = {
     "messages": "message", "prompt": "message", "tools": "tool", "tool_calls": "call", "content": "part",
+    "list[TextItem]": "part",
 }  # fmt: skip
 _TYPES = {
     "string_type": "text", "list_type": "a list", "dict_type": "an object", "model_type": "an object",
@@ -28,6 +29,8 @@ def _place(loc: tuple[int | str, ...]) -> str:
         for before, part in zip(("", *loc), loc, strict=False)
         if isinstance(part, int)
     ]
+    if loc and loc[0] in ("chosen", "rejected"):
+        found.insert(0, f"the {loc[0]} answer")
     last = loc[-1] if loc else ""
     if isinstance(last, str) and last not in ("", "function", "str", "list[TextItem]", *_ROLES):
         found.append(f"`{last}`")

@@ -26,16 +26,26 @@ def tagged(text: str) -> tuple[str, list[Fields]]:
 
 
 def _tagged(text: str) -> Fields:
-    """`{"name": ..., "arguments": '{...}'}`: Glaive quotes the arguments as Python does."""
+    """`{"name": ..., "arguments": '{...}'}`: JSON in single quotes, or quoted as Python does."""
+    match = _QUOTED.fullmatch(text)
+    if match is not None and _is_json(match[2]):
+        return {"name": match[1], "arguments": match[2]}
     try:
         value = literal(text)
     except ValueError:
-        if (match := _QUOTED.fullmatch(text)) is None:
+        if match is None:
             raise ValueError(f"has a {TAG}, but not as JSON, nor with arguments in single quotes") from None
         value = {"name": match[1], "arguments": match[2].replace("\\'", "'")}
     if not isinstance(value, dict):
         raise ValueError(f"has a {TAG} that is no object")
     return value
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(strict_json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def looks_bracketed(text: str) -> bool:
