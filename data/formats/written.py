@@ -27,12 +27,12 @@ def tagged(text: str) -> tuple[str, list[Fields]]:
 
 def _tagged(text: str) -> Fields:
     """`{"name": ..., "arguments": '{...}'}`: Glaive quotes the arguments as Python does."""
+    if match := _QUOTED.fullmatch(text):
+        return {"name": match[1], "arguments": match[2].replace("\\'", "'")}
     try:
         value = literal(text)
-    except ValueError:
-        if (match := _QUOTED.fullmatch(text)) is None:
-            raise ValueError(f"has a {TAG}, but not as JSON, nor with arguments in single quotes") from None
-        value = {"name": match[1], "arguments": match[2].replace("\\'", "'")}
+    except ValueError as error:
+        raise ValueError(f"has a {TAG}, but {error}") from None
     if not isinstance(value, dict):
         raise ValueError(f"has a {TAG} that is no object")
     return value
