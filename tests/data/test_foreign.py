@@ -200,7 +200,7 @@ GLAIVE = (
 def test_raw_glaive() -> None:
     chat = (
         "USER: Weather in Porto?\n\n\n"
-        """ASSISTANT: <functioncall> {"name": "weather", "arguments": '{"city": "Porto"}'} <|endoftext|>\n\n"""
+        """ASSISTANT: <functioncall> {"name": "weather", "arguments": '{"city": "Porto"}'} <|endoftext|>\n"""
         'FUNCTION RESPONSE: {"sky": "rain"}\n\n\nASSISTANT: It rains.\nTake a coat. <|endoftext|>\n\n\n'
         "USER: Thanks, USER: is my name\n\n\nASSISTANT: Welcome! <|endoftext|>"
     )
