@@ -10,7 +10,7 @@ import re
 
 from data.formats import messages, offered, python_types, written
 from data.formats.keys import Fields, Reader
-from data.formats.parts import agreed, definitions
+from data.formats.parts import agreed, arguments, definitions
 from data.formats.turns import TAKEN
 
 _OTHER_SIGNS = re.compile(r"[^a-zA-Z0-9_-]")
@@ -75,6 +75,14 @@ def _called(message: Fields, number: int, tagged: bool, names: set[str], certain
         if not (tagged or certain):
             return message
         raise ValueError(f"message {number} {error}") from None
+    # As text, since it was in no table whose nulls might be padding.
+    calls = [
+        {
+            key: arguments(value) if key in ("arguments", "parameters") else value
+            for key, value in call.items()
+        }
+        for call in calls
+    ]
     return _with_text(message, words or None) | {"tool_calls": calls}
 
 

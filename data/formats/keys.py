@@ -49,7 +49,9 @@ class Reader:
 
     def __init__(self, ledger: Ledger, value: Fields, path: str, place: Place, name: str) -> None:
         self.given = value
-        self.left = {key: item for key, item in value.items() if item is not None}
+        self.left = value.copy()
+        if None in value.values():
+            self.left = {key: item for key, item in value.items() if item is not None}
         self.path, self.place = path, place
         self.learned = True
         """Whether the object's words are learned: a flag that says so has no effect on a question."""

@@ -67,7 +67,7 @@ def add(
     roles = [_role(message, f"message {number}{of}") for number, message in enumerate(given, first)]
     for number, (role, message) in enumerate(zip(roles, given, strict=True), 1):
         reader = root.inside(path, message, "message", f"message {number + first - 1}{of}")
-        _, content = opened(reader, message)
+        content = _opened(reader)
         if role == "assistant":
             _assistant(reader, content, made, learned)
         elif role == "call":
@@ -87,8 +87,12 @@ def add(
 
 def opened(reader: Reader, message: Fields) -> tuple[str, Any]:
     """The role of a message, as a value of `ROLES`, and its text or its list of text parts."""
+    return _role(message, reader.name), _opened(reader)
+
+
+def _opened(reader: Reader) -> Any:
     reader.take("role"), reader.take("from")
-    return _role(message, reader.name), _content(reader)
+    return _content(reader)
 
 
 def _role(message: Fields, name: str) -> str:
@@ -231,6 +235,8 @@ def _as_json(reader: Reader, content: Any) -> str:
 
 def weight(reader: Reader, learned: bool = True) -> int:
     """1 where an answer is learned: all flags on it must say the same."""
+    if not reader.left:
+        return int(learned)
     said: dict[str, bool] = {}
     for key in LEARN:
         if key not in reader.left:

@@ -27,12 +27,14 @@ def unpadded_schemas(schemas: list[Any]) -> list[Any]:
 def _padded(value: Any, names: bool = False) -> bool:
     """Whether a null stands where only a schema may; `names` says that the keys are those of arguments."""
     if isinstance(value, dict):
-        return any(
-            item is None or _padded(item, not names and key in _NAMES)
-            for key, item in value.items()
-            if names or key not in _VALUES
-        )
-    return isinstance(value, list) and any(map(_padded, value))
+        for key, item in value.items():
+            if item is None or isinstance(item, dict | list):
+                if not names and key in _VALUES:
+                    continue
+                if item is None or _padded(item, not names and key in _NAMES):
+                    return True
+        return False
+    return isinstance(value, list) and any(_padded(item) for item in value if isinstance(item, dict | list))
 
 
 def _without(value: Any, names: bool = False) -> Any:

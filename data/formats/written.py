@@ -26,16 +26,14 @@ def tagged(text: str) -> tuple[str, list[Fields]]:
 
 
 def _tagged(text: str) -> Fields:
-    """`{"name": ..., "arguments": '{...}'}`: JSON in single quotes, or quoted as Python does."""
-    match = _QUOTED.fullmatch(text)
-    if match is not None and _is_json(match[2]):
-        return {"name": match[1], "arguments": match[2]}
+    """`{"name": ..., "arguments": '{...}'}`: Glaive puts the arguments' JSON in single quotes."""
+    if match := _QUOTED.fullmatch(text):
+        given = match[2] if _is_json(match[2]) else match[2].replace("\\'", "'")
+        return {"name": match[1], "arguments": given}
     try:
         value = literal(text)
-    except ValueError:
-        if match is None:
-            raise ValueError(f"has a {TAG}, but not as JSON, nor with arguments in single quotes") from None
-        value = {"name": match[1], "arguments": match[2].replace("\\'", "'")}
+    except ValueError as error:
+        raise ValueError(f"has a {TAG}, but {error}") from None
     if not isinstance(value, dict):
         raise ValueError(f"has a {TAG} that is no object")
     return value
