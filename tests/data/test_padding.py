@@ -58,7 +58,13 @@ def learned(found: Record) -> Any:
             {"a": [{"b": 1}, {"c": 2}]},
             (),
         ),
-        ({"a": {"any": None}}, {"a": {"type": "object"}}, [], {"a": {"any": None}}, ()),
+        (
+            {"a": {"any": None, "b": [{"c": None}]}},
+            {"a": {"type": "object"}},
+            [],
+            {"a": {"b": [{}]}},
+            tuple(f"messages[].tool_calls[].function.arguments.a.{key}" for key in ("any", "b.c")),
+        ),
     ],
 )
 def test_arguments(given: Any, properties: Fields, required: list[str], expected: Any, unused: Any) -> None:
@@ -71,9 +77,10 @@ def test_nulls_in_the_text_of_arguments_are_meant() -> None:
     assert learned(called('{"a": null}', tool("f", {"b": STRING}))) == {"a": None}
 
 
-def test_what_may_hold_any_key_keeps_its_nulls() -> None:
-    assert learned(called({"a": None}, tool("f", {}, additionalProperties=True))) == {"a": None}
-    assert learned(called({"a": None})) == {"a": None}
+def test_nulls_of_which_no_schema_speaks_are_counted() -> None:
+    for found in (called({"a": None}, tool("f", {}, additionalProperties=True)), called({"a": None})):
+        assert learned(found) == {}
+        assert found.unused == ("messages[].tool_calls[].function.arguments.a",)
 
 
 def test_schemas() -> None:
