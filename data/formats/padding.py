@@ -87,16 +87,21 @@ def unpadded_arguments(given: Fields, schema: Any, left_out: Callable[[str], Non
     return kept
 
 
-def _free(value: Any, left_out: Callable[[str], None]) -> Any:
-    """What no schema speaks of, without nulls of its objects: nothing tells meant ones from a table's."""
-    if isinstance(value, list):
-        return [_free(item, left_out) for item in value]
-    if not isinstance(value, dict):
-        return value
-    for key, item in value.items():
-        if item is None:
+def _free(given: Fields, left_out: Callable[[str], None]) -> Fields:
+    """An object of which no schema speaks, without its nulls: nothing tells meant ones from a table's."""
+    kept: Fields = {}
+    for key, value in given.items():
+        if value is None:
             left_out(key)
-    return {key: _free(item, _below(key, left_out)) for key, item in value.items() if item is not None}
+        elif isinstance(value, dict):
+            kept[key] = _free(value, _below(key, left_out))
+        elif isinstance(value, list):
+            kept[key] = [
+                _free(item, _below(key, left_out)) if isinstance(item, dict) else item for item in value
+            ]
+        else:
+            kept[key] = value
+    return kept
 
 
 def _below(key: str, left_out: Callable[[str], None]) -> Callable[[str], None]:

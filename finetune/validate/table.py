@@ -24,6 +24,9 @@ _ALWAYS = {
     "mapped_id": "call ids to map for Mistral",
     "role_order": "roles out of order",
     "empty_target": "empty targets",
+    "empty_question": "empty questions",
+    "call_as_text": "calls that are learned as words",
+    "media_placeholder": "pictures, sound or films that are not there",
     "secret": "probable secrets",
 }
 _HEADINGS = {
