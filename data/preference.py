@@ -9,8 +9,18 @@ from data import digest, rules
 from data.chat import AssistantMessage, Conversation, Message, Tool, text_of
 from data.rules import Problem
 
-_A_WRONG_ANSWER_MAY = frozenset({"unknown_tool", "invalid_arguments", "empty_target"})
-"""Kinds of `rules.problems` that a rejected answer is free to show: that may be why it was rejected."""
+_A_WRONG_ANSWER_MAY = frozenset(
+    {
+        "unknown_tool",
+        "invalid_arguments",
+        "empty_target",
+        "call_as_text",
+        "media_placeholder",
+        "empty_question",
+    }
+)
+"""Kinds of `rules.problems` that a rejected answer is free to show, since that may be why it was rejected, or
+that the chosen one shows too."""
 
 
 class Preference(BaseModel):

@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from data.chat import AssistantMessage, Conversation, SystemMessage, ToolCall, ToolMessage, text_of
+from data.chat import (
+    AssistantMessage,
+    Conversation,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+    text_of,
+)
 from data.ids import fits
 from data.schemas import argument_problem, schema_problem
 
@@ -29,12 +37,25 @@ SEVERITY: dict[str, Severity] = {
     "invalid_arguments": "warning",
     "duplicate_tool": "warning",
     "empty_target": "warning",
+    "empty_question": "warning",
+    "call_as_text": "warning",
+    "media_placeholder": "warning",
     "no_target": "warning",
     "reordered_results": "note",
     "mapped_id": "note",
 }
 """Every kind that `problems` finds; the names are stable, reports count by them."""
 
+_CALL_AS_TEXT = re.compile(
+    r"<functioncall>|<function_call>|<tool_call>|<\|tool_call|<\|python_tag\|>|\[TOOL_CALLS\]|<function=\w"
+    r"|<invoke name=|\bAction Input:"
+    r"|\A\s*\[\s*\w[\w ./:-]*\(\s*(?:[\w ./-]+=.*)?\)\s*\]\s*\Z"
+    r"|\A\s*(?:```(?:json)?\s*)?\[?\s*\{\s*\"name\"\s*:\s*\"[^\"]*\"\s*,\s*\"(?:arguments|parameters)\"\s*:",
+    re.DOTALL,
+)
+"""How models and data sets write calls as words: learned so, the endpoint's parser never sees a call."""
+
+_PLACEHOLDER = re.compile(r"<(image|audio|video)>")
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
@@ -49,7 +70,7 @@ class Problem:
 
 def problems(conversation: Conversation) -> list[Problem]:
     """Everything that is wrong with `conversation`, in the order of its messages. Empty when it is sound."""
-    found = [*_order(conversation), *_answers(conversation), *_targets(conversation)]
+    found = [*_order(conversation), *_answers(conversation), *_targets(conversation), *_words(conversation)]
     if conversation.tools or any(_calls(message) for message in conversation.messages):
         found += [*_tools(conversation), *_arguments(conversation)]
     return found
@@ -168,6 +189,35 @@ def _targets(conversation: Conversation) -> Iterator[Problem]:
             "conversation",
             f"there is nothing to learn because {why}; add an answer or delete it.",
         )
+
+
+def _words(conversation: Conversation) -> Iterator[Problem]:
+    """The texts are what they seem: questions ask, calls are calls, and nothing stands for a picture."""
+    before = None
+    for number, message in enumerate(conversation.messages, 1):
+        text, place = text_of(message.content), f"message {number}"
+        if isinstance(message, AssistantMessage) and message.weight:
+            if isinstance(before, UserMessage) and not text_of(before.content).strip():
+                yield Problem(
+                    "empty_question",
+                    place,
+                    "the answer to learn follows an empty question, which no request asks; write it.",
+                )
+            if found := _CALL_AS_TEXT.search(text):
+                yield Problem(
+                    "call_as_text",
+                    place,
+                    f"the answer to learn writes a call as words ({found[0].strip()[:30]!r}), so no endpoint"
+                    " will see a call in it; write it under `tool_calls`, or name the source's `format`.",
+                )
+        found = _PLACEHOLDER.search(text)
+        if found and f"</{found[1]}>" not in text:
+            yield Problem(
+                "media_placeholder",
+                place,
+                f"{found[0]} stands for something that this model does not see; leave the conversation out.",
+            )
+        before = message
 
 
 def _tools(conversation: Conversation) -> Iterator[Problem]:

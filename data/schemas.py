@@ -43,14 +43,19 @@ def _compiled_of(schema: dict[str, Any]) -> "_Validator | str":
 def _compiled(key: bytes) -> "_Validator | str":
     schema = marshal.loads(key)
     try:
-        return jsonschema_rs.validator_for(schema, retriever=_offline)
+        compiled = jsonschema_rs.validator_for(schema, retriever=_offline)
+        # Draft 4 takes `exclusiveMinimum: true`, which no grammar and no encoder of today does.
+        if not isinstance(compiled, jsonschema_rs.Draft4Validator):
+            return compiled
     except ValueError:
         pass
     try:
         # Many tools are written for drafts that the newest one refuses, such as `items` as a list.
         return jsonschema_rs.Draft7Validator(schema, retriever=_offline)
     except ValueError as error:
-        return f"are no JSON schema ({str(error).splitlines()[0][:200]})"
+        place = ".".join(map(str, getattr(error, "instance_path", ())))
+        reason = str(error).splitlines()[0][:200]
+        return f"are no JSON schema ({place[:200]}: {reason})" if place else f"are no JSON schema ({reason})"
 
 
 def _offline(uri: str) -> NoReturn:

@@ -12,7 +12,7 @@ from typing import Any
 from data import strict_json
 from data.formats import messages
 from data.formats.keys import Fields, Reader
-from data.formats.parts import call_of, definitions, labels, literal, objects, tools
+from data.formats.parts import agreed, call_of, definitions, labels, literal, objects, tools, without_id
 from data.formats.turns import Call, Turns
 from data.formats.values import kind_of
 
@@ -59,7 +59,7 @@ def hermes(root: Reader) -> Fields:
             made.say("user", text)
         else:
             raise ValueError(f"{reader.name} is a call of its own, but Hermes writes calls in <tool_call>")
-    return kept | {"messages": made.messages, "tools": _agreed(offered, tools(root))}
+    return kept | {"messages": made.messages, "tools": agreed(offered, tools(root))}
 
 
 def _system(root: Reader, key: str, text: str, made: Turns, offered: list[Fields]) -> None:
@@ -68,16 +68,6 @@ def _system(root: Reader, key: str, text: str, made: Turns, offered: list[Fields
         offered += definitions(root, f"{key}.<tools>", found)
     if text:
         made.say("system", text)
-
-
-def _agreed(offered: list[Fields], beside: list[Fields]) -> list[Fields]:
-    """The tools of the system text, which those beside it may repeat, or else those beside it."""
-    if not offered or not beside:
-        return offered or beside
-    names = [sorted(tool["function"]["name"] for tool in some) for some in (offered, beside)]
-    if names[0] != names[1]:
-        raise ValueError("its `tools` are others than those that its system text offers")
-    return offered
 
 
 def _results(reader: Reader, text: str, made: Turns) -> None:
@@ -112,7 +102,7 @@ def _call(reader: Reader, text: str) -> Call:
     if not isinstance(value, dict):
         raise ValueError(f"{reader.name} has a <tool_call> that is {kind_of(value)}, not an object")
     call = reader.inside("<tool_call>", value, "call", f"the <tool_call> of {reader.name}")
-    call.take("id"), call.take("type")
+    without_id(call)
     name, given = call_of(call)
     return Call(name, given)
 

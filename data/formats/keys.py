@@ -49,7 +49,9 @@ class Reader:
 
     def __init__(self, ledger: Ledger, value: Fields, path: str, place: Place, name: str) -> None:
         self.given = value
-        self.left = {key: item for key, item in value.items() if item is not None}
+        self.left = value.copy()
+        if None in value.values():
+            self.left = {key: item for key, item in value.items() if item is not None}
         self.path, self.place = path, place
         self.learned = True
         """Whether the object's words are learned: a flag that says so has no effect on a question."""
@@ -102,6 +104,11 @@ class Reader:
             self.unused(key)
 
     def _unknown(self, key: str) -> str:
+        if key in _KNOWN[self.place]:
+            return (
+                f"`{key}` of {self.name} belongs to another format than the rest of it; keep one of them, or"
+                f" pass it over in every record with data.ignore: [{_quoted(self.at(key))}]"
+            )
         near = get_close_matches(key, _KNOWN[self.place], n=1, cutoff=0.7)
         hint = f" (did you mean `{near[0]}`?)" if near else ""
         return (

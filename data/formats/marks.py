@@ -11,12 +11,15 @@ Place = Literal["record", "message", "part", "call", "tool"]
 
 SILENT: dict[Place, frozenset[str]] = {
     "record": frozenset({
-        "_id", "conversation_id", "created", "created_at", "dataset", "dataset_name", "date", "hash", "idx",
-        "index", "lang", "language", "license", "meta", "metadata", "model", "model_name", "num_tokens",
-        "num_turns", "object", "parallel_tool_calls", "prompt_id", "question_id", "request_id", "row",
-        "row_id", "score_chosen", "score_rejected", "session_id", "source", "source_id", "subcategory",
-        "system_fingerprint", "task", "thread_id", "timestamp", "title", "token_count", "topic", "uid",
-        "updated_at", "url", "usage", "uuid",
+        "_id", "conversation_id", "created", "created_at", "dataset", "dataset_name", "date",
+        "frequency_penalty", "hash", "idx", "index", "lang", "language", "license", "logprobs",
+        "max_completion_tokens", "max_tokens", "meta", "metadata", "model", "model_name", "n", "num_tokens",
+        "num_turns", "object", "parallel_tool_calls", "presence_penalty", "prompt_id",
+        "question_id", "request_id", "row", "row_id",
+        "score_chosen", "score_rejected", "seed", "service_tier", "session_id", "source", "source_id", "stop",
+        "store", "stream", "stream_options", "subcategory", "system_fingerprint", "task", "temperature",
+        "thread_id", "timestamp", "title", "token_count", "top_k", "top_logprobs", "top_p", "topic", "uid",
+        "updated_at", "url", "usage", "user", "uuid",
     }),
     "message": frozenset({
         "name", "id", "index", "timestamp", "created_at", "model", "tool_name", "annotations", "metadata",

@@ -13,10 +13,10 @@ from typing import Any
 
 from data.formats.keys import Fields, Reader
 from data.formats.marks import LEARN, MEDIA, unclear, verdict
-from data.formats.padding import unpadded_arguments
+from data.formats.padding import holds_null, unpadded_arguments
 from data.formats.parts import call_of, literal, objects
 from data.formats.problems import RefusalError
-from data.formats.turns import Call, Turns
+from data.formats.turns import TAKEN, Call, Turns
 from data.formats.values import kind_of
 
 _OTHER_PARTS = ("file", "input_file", "input_image", "input_video")
@@ -50,16 +50,24 @@ def prompted(said: Fields, made: Turns, given: list[Fields]) -> None:
 
 
 def add(
-    root: Reader, path: str, given: list[Fields], made: Turns, *, learned: bool = True, of: str = ""
+    root: Reader,
+    path: str,
+    given: list[Fields],
+    made: Turns,
+    *,
+    learned: bool = True,
+    of: str = "",
+    first: int = 1,
 ) -> None:
     """Read messages; where they are not `learned`, all of them are context.
 
-    `path` is where they stand, such as `messages[]`; `of` ends their names where there are several lists.
+    `path` is where they stand, such as `messages[]`; `of` ends their names where there are several lists, and
+    `first` is the number of the first one.
     """
-    roles = [_role(message, f"message {number}{of}") for number, message in enumerate(given, 1)]
+    roles = [_role(message, f"message {number}{of}") for number, message in enumerate(given, first)]
     for number, (role, message) in enumerate(zip(roles, given, strict=True), 1):
-        reader = root.inside(path, message, "message", f"message {number}{of}")
-        _, content = opened(reader, message)
+        reader = root.inside(path, message, "message", f"message {number + first - 1}{of}")
+        content = _opened(reader)
         if role == "assistant":
             _assistant(reader, content, made, learned)
         elif role == "call":
@@ -69,6 +77,8 @@ def add(
             reader.learned = False
             if content is None:
                 raise ValueError(f"{reader.name} (the {role}'s) has no text")
+            if content is TAKEN:
+                continue
             if role == "result":
                 _result(reader, content, made, alone=roles[number : number + 1] != ["result"])
             else:
@@ -77,8 +87,12 @@ def add(
 
 def opened(reader: Reader, message: Fields) -> tuple[str, Any]:
     """The role of a message, as a value of `ROLES`, and its text or its list of text parts."""
+    return _role(message, reader.name), _opened(reader)
+
+
+def _opened(reader: Reader) -> Any:
     reader.take("role"), reader.take("from")
-    return _role(message, reader.name), _content(reader)
+    return _content(reader)
 
 
 def _role(message: Fields, name: str) -> str:
@@ -148,8 +162,11 @@ def _assistant(reader: Reader, content: Any, made: Turns, learned: bool) -> None
     made.answer(content, calls, weight(reader, learned))
 
 
-def _call(reader: Reader, made: Turns) -> Call:
-    """A call as the API has it, or bare; one without an id, or with an empty one, gets one later."""
+def _call(reader: Reader, made: Turns | None) -> Call:
+    """A call as the API has it, or bare; one without an id, or with an empty one, gets one later.
+
+    Of one that stood in a text there is no `made`: that was in no table, so its nulls are meant.
+    """
     kind, identity, function = reader.take("type"), reader.take("id"), reader.take("function")
     if kind not in (None, "function"):
         raise ValueError(f"{reader.name} is of the type {kind!r:.40}, but only functions can be called")
@@ -162,29 +179,28 @@ def _call(reader: Reader, made: Turns) -> Call:
     return _made(reader.inside("function", function, "call", reader.name), identity, made)
 
 
-def _made(reader: Reader, identity: str | None, made: Turns) -> Call:
+def _made(reader: Reader, identity: str | None, made: Turns | None) -> Call:
     name, given = call_of(reader)
-    if isinstance(given, dict) and None in given.values():
-        path = reader.at("arguments")
-        given = unpadded_arguments(
-            given, made.schemas.get(name), lambda key: reader.unused_at(f"{path}.{key}")
-        )
+    if made is not None and isinstance(given, dict) and holds_null(given):
+        schema = made.schemas.get(name)
+        given = unpadded_arguments(given, schema, lambda key: reader.unused(f"arguments.{key}"))
     return Call(name, given, identity)
 
 
 def _written(reader: Reader, key: str, content: Any, made: Turns) -> list[Call]:
     """The calls of a turn that holds nothing else: a JSON object, or a list of parallel ones."""
+    table: Turns | None = made
     if isinstance(content, str):
         try:
             content = literal(content)
         except ValueError as error:
             raise ValueError(f"{reader.name} is a call, but {error}") from None
-        made = Turns()  # text was in no table, so its nulls are meant
+        table = None
     members = content if isinstance(content, list) else [content]
     if not members or not all(isinstance(one, dict) for one in members):
         raise ValueError(f"{reader.name} is a call, but not an object with `name` and `arguments`")
     return [
-        _call(reader.inside(key, one, "call", f"call {number} of {reader.name}"), made)
+        _call(reader.inside(key, one, "call", f"call {number} of {reader.name}"), table)
         for number, one in enumerate(members, 1)
     ]
 
@@ -219,6 +235,8 @@ def _as_json(reader: Reader, content: Any) -> str:
 
 def weight(reader: Reader, learned: bool = True) -> int:
     """1 where an answer is learned: all flags on it must say the same."""
+    if not reader.left:
+        return int(learned)
     said: dict[str, bool] = {}
     for key in LEARN:
         if key not in reader.left:
@@ -227,6 +245,8 @@ def weight(reader: Reader, learned: bool = True) -> int:
         if (yes := verdict(value)) is None:
             raise RefusalError(f"`{key}` of {reader.name} {unclear(value)}")
         said[key] = yes
+        if not learned:
+            reader.unused(key)
     if len(set(said.values())) > 1:
         keys = " and ".join(f"`{key}`" for key in said)
         raise ValueError(f"{keys} of {reader.name} say the opposite of each other")

@@ -3,7 +3,8 @@
 A table has one column for every key that any record has, and so gives each tool the keys of all others, as
 nulls. A JSON schema has nulls only as values to compare with or to start from, which tells padding apart. An
 argument is padding where its tool's schema does not know it, or does not let it be null. Of an optional one
-that may be null nothing can be told, and leaving it out says the same; it is left out, and counted.
+that may be null nothing can be told, and leaving it out says the same; it is left out, and counted. So is a
+null in an object of which no schema speaks.
 """
 
 from collections.abc import Callable
@@ -26,12 +27,14 @@ def unpadded_schemas(schemas: list[Any]) -> list[Any]:
 def _padded(value: Any, names: bool = False) -> bool:
     """Whether a null stands where only a schema may; `names` says that the keys are those of arguments."""
     if isinstance(value, dict):
-        return any(
-            item is None or _padded(item, not names and key in _NAMES)
-            for key, item in value.items()
-            if names or key not in _VALUES
-        )
-    return isinstance(value, list) and any(map(_padded, value))
+        for key, item in value.items():
+            if item is None or isinstance(item, dict | list):
+                if not names and key in _VALUES:
+                    continue
+                if item is None or _padded(item, not names and key in _NAMES):
+                    return True
+        return False
+    return isinstance(value, list) and any(_padded(item) for item in value if isinstance(item, dict | list))
 
 
 def _without(value: Any, names: bool = False) -> Any:
@@ -45,10 +48,17 @@ def _without(value: Any, names: bool = False) -> Any:
     return [_without(item) for item in value] if isinstance(value, list) else value
 
 
+def holds_null(value: Any) -> bool:
+    """Whether a null stands anywhere in a value."""
+    if isinstance(value, dict):
+        return any(map(holds_null, value.values()))
+    return value is None or (isinstance(value, list) and any(map(holds_null, value)))
+
+
 def unpadded_arguments(given: Fields, schema: Any, left_out: Callable[[str], None]) -> Fields:
     """A call's arguments without padding; `left_out` is told those that may have been meant as null."""
     if not isinstance(schema, dict) or not _known(schema):
-        return given
+        return _free(given, left_out)
     properties = schema.get("properties") or {}
     required = schema.get("required") or []
     kept: Fields = {}
@@ -64,15 +74,38 @@ def unpadded_arguments(given: Fields, schema: Any, left_out: Callable[[str], Non
             else:
                 left_out(key)
         elif isinstance(value, dict):
-            kept[key] = unpadded_arguments(value, inner, left_out)
+            kept[key] = unpadded_arguments(value, inner, _below(key, left_out))
         elif isinstance(value, list) and isinstance(inner, dict):
             kept[key] = [
-                unpadded_arguments(item, inner.get("items"), left_out) if isinstance(item, dict) else item
+                unpadded_arguments(item, inner.get("items"), _below(key, left_out))
+                if isinstance(item, dict)
+                else item
                 for item in value
             ]
         else:
             kept[key] = value
     return kept
+
+
+def _free(given: Fields, left_out: Callable[[str], None]) -> Fields:
+    """An object of which no schema speaks, without its nulls: nothing tells meant ones from a table's."""
+    kept: Fields = {}
+    for key, value in given.items():
+        if value is None:
+            left_out(key)
+        elif isinstance(value, dict):
+            kept[key] = _free(value, _below(key, left_out))
+        elif isinstance(value, list):
+            kept[key] = [
+                _free(item, _below(key, left_out)) if isinstance(item, dict) else item for item in value
+            ]
+        else:
+            kept[key] = value
+    return kept
+
+
+def _below(key: str, left_out: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda inner: left_out(f"{key}.{inner}")
 
 
 def _known(schema: Fields) -> bool:

@@ -55,6 +55,15 @@ def call_of(reader: Reader) -> tuple[str, Any]:
     return name, reader.take("parameters") if given is None else given
 
 
+def without_id(reader: Reader) -> None:
+    """Count the `id` of a call in a format whose results answer in order; ValueError where it is no call."""
+    kind = reader.take("type")
+    if kind not in (None, "function"):
+        raise ValueError(f"{reader.name} is of the type {kind!r:.40}, but only functions can be called")
+    if reader.take("id") is not None:
+        reader.unused("id")
+
+
 def tools(root: Reader, key: str = "tools") -> list[Fields]:
     """Tool definitions as a list or as JSON text; bare functions get OpenAI's `type` around them."""
     return definitions(root, key, root.take(key))
@@ -80,6 +89,16 @@ def definitions(root: Reader, key: str, value: Any) -> list[Fields]:
         if schema is not None:
             function["parameters"] = schema
     return [{"type": "function", "function": function} for function in found]
+
+
+def agreed(described: list[Fields], beside: list[Fields]) -> list[Fields]:
+    """The tools that a system text describes, which others beside it may only repeat; or else these."""
+    if not described or not beside:
+        return described or beside
+    names = [sorted(tool["function"]["name"] for tool in some) for some in (described, beside)]
+    if names[0] != names[1]:
+        raise ValueError("its `tools` are others than those that its system text offers")
+    return described
 
 
 def _definition(reader: Reader) -> Fields:

@@ -94,6 +94,8 @@ class _Listed:
     path: str
     given: list[Fields]
     of: str = ""
+    first: int = 1
+    """The number of the first one."""
 
 
 def _openai(root: Reader) -> Fields:
@@ -126,7 +128,7 @@ def _swift(root: Reader) -> Fields:
     given = objects(root.take("messages"), "`messages`")
     rejected = _of(root, "rejected_response", "assistant")
     _one_answer("rejected_response", rejected)
-    prompt, chosen = _Listed("messages[]", given[:-1]), _Listed("messages[]", given[-1:], " of the answer")
+    prompt, chosen = _Listed("messages[]", given[:-1]), _Listed("messages[]", given[-1:], first=len(given))
     lists = [[prompt, chosen], [prompt, rejected]]
     return _parted(root, offered, prompt, [chosen, rejected], ("messages", "rejected_response"), lists)
 
@@ -171,7 +173,7 @@ def _side(name: str, given: list[Fields]) -> _Listed:
 
 
 def _answers(message: Fields) -> bool:
-    speaker = message.get("role") if message.get("from") is None else message["from"]
+    speaker = message.get("from") if message.get("role") is None else message["role"]
     return isinstance(speaker, str) and messages.ROLES.get(speaker) in ("assistant", "call")
 
 
@@ -208,7 +210,15 @@ def _parted(
     if prompt is not None and _read(root, said, offered, [prompt]) != shared:
         raise ValueError(f"`{names[0]}` and `{names[1]}` do not begin with `prompt` and nothing else")
     if not any(message["role"] != "system" for message in shared):
-        raise ValueError("no message stands before the two answers, so nothing was asked (give a `prompt`)")
+        raise ValueError(
+            f"no message stands before `{names[0]}` and `{names[1]}`, so nothing was asked; give a `prompt`,"
+            f" `messages` or an `instruction` (its keys are {keys_of(root)})"
+        )
+    for name, answer in zip(names, (chosen[-1], rejected[-1]), strict=True):
+        if not answer["weight"]:
+            raise ValueError(
+                f"the answer in `{name}` is marked as not to be learned, but both are needed to compare them"
+            )
     return {"prompt": shared, "tools": offered, "chosen": chosen[-1], "rejected": rejected[-1]}
 
 
@@ -216,5 +226,5 @@ def _read(root: Reader, said: Fields, offered: list[Fields], parts: list[_Listed
     made = Turns(offered)
     messages.prompted(said, made, parts[0].given)
     for part in parts:
-        messages.add(root, part.path, part.given, made, of=part.of)
+        messages.add(root, part.path, part.given, made, of=part.of, first=part.first)
     return made.messages

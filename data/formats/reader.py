@@ -8,9 +8,11 @@ from data.errors import UserError
 from data.formats import hub, parquet, text
 from data.formats.importing import imported
 from data.formats.keys import NONE
-from data.formats.places import files
+from data.formats.places import files, unread
 from data.formats.record import Raw, Record
 from data.formats.shapes import reader_of, sniff
+
+_CONVERT = "convert it to JSONL, take it away, or name the files to read, such as `folder/*.jsonl`"
 
 
 def read(source: str | Path, format: str | None = None) -> Iterator[Conversation]:
@@ -42,6 +44,8 @@ def raw(source: str | Path) -> Iterator[Raw]:
             yield from parquet.records(path)
         else:
             yield from text.records(path)
+    for path in unread(source):
+        yield Raw(str(path), problem=f"a folder's {path.suffix} files are not read; {_CONVERT}.")
 
 
 def _is_parquet(path: Path) -> bool:

@@ -13,7 +13,7 @@ from data.formats.importing import Importer
 from data.formats.keys import Fields, Reader
 from data.formats.openai import openai
 from data.formats.problems import RefusalError
-from data.formats.sharegpt import sharegpt
+from data.formats.sharegpt import glaive, sharegpt
 from data.formats.xlam import xlam
 
 
@@ -34,6 +34,7 @@ _SHAPES = {
     "xlam": Shape(("query", "answers"), xlam),
     "alpaca": Shape(("instruction", "output"), alpaca),
     "completion": Shape(("prompt", "completion"), completion),
+    "glaive": Shape(("chat",), glaive),
 }
 FORMATS = (*_SHAPES, "hermes")
 """The names that `format` may have. Hermes has ShareGPT's or OpenAI's keys, and is told by its texts."""

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from data import strict_json
-from data.formats.parts import Fields, arguments, call_id
+from data.formats.keys import Fields
+from data.formats.parts import arguments, call_id
+
+
+class _Taken(str):
+    """Text like no other."""
+
+
+TAKEN = _Taken()
+"""What stands where a system text held the tools and nothing else: no system prompt, not an empty one."""
 
 
 @dataclass(slots=True)

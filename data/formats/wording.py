@@ -4,13 +4,10 @@ from pydantic import ValidationError
 
 from data.formats.values import kind_of
 
-_LISTS = {
-    "messages": "message",
-    "prompt": "message",
-    "tools": "tool",
-    "tool_calls": "call",
-    "content": "part",
-}
+_ITEMS = {
+    "messages": "message", "prompt": "message", "tools": "tool", "tool_calls": "call", "content": "part",
+    "list[TextItem]": "part",
+}  # fmt: skip
 _TYPES = {
     "string_type": "text", "list_type": "a list", "dict_type": "an object", "model_type": "an object",
     "model_attributes_type": "an object", "bool_type": "true or false", "bool_parsing": "true or false",
@@ -27,16 +24,21 @@ def mistake(error: ValidationError) -> str:
 
 def _place(loc: tuple[int | str, ...]) -> str:
     """`message 2, call 1` of `("messages", 1, "assistant", "tool_calls", 0, "function")`."""
-    words: list[str] = []
-    for before, part in zip(("", *loc), loc, strict=False):
-        if isinstance(part, int):
-            words[-1:] = [f"{_LISTS.get(str(before), f'item of `{before}`')} {part + 1}"]
-        elif not isinstance(before, int) or before == "" or part not in _TAGS:
-            words.append(f"`{part}`")
-    return ", ".join(word for word in words if word.strip("`") not in _TAGS)
+    found = [
+        f"{_ITEMS.get(str(before), str(before))} {part + 1}"
+        for before, part in zip(("", *loc), loc, strict=False)
+        if isinstance(part, int)
+    ]
+    if loc and loc[0] in ("chosen", "rejected"):
+        found.insert(0, f"the {loc[0]} answer")
+    last = loc[-1] if loc else ""
+    if isinstance(last, str) and last not in ("", "function", "str", "list[TextItem]", *_ROLES):
+        found.append(f"`{last}`")
+    return ", ".join(found)
 
 
-_TAGS = frozenset({"system", "user", "assistant", "tool", "function", "str", "list[TextItem]"})
+_ROLES = ("system", "user", "assistant", "tool")
+"""The tags of a message's union, which stand in the places of its mistakes."""
 
 
 def _words(found: object) -> str:

@@ -1,20 +1,13 @@
 """xLAM and APIGen: one `query`, the `tools` on offer, and the calls that are its `answers`."""
 
 import re
-from typing import Any
 
 from data.formats import messages
 from data.formats.keys import Fields, Reader
-from data.formats.parts import call_of, labels, objects, text, tools
+from data.formats.parts import call_of, labels, objects, text, tools, without_id
+from data.formats.python_types import nameless, schema_of
 from data.formats.turns import Call, Turns
 from data.formats.values import kind_of
-
-_TYPES = {
-    "str": "string", "string": "string", "int": "integer", "integer": "integer", "float": "number",
-    "number": "number", "bool": "boolean", "boolean": "boolean", "list": "array", "array": "array",
-    "tuple": "array", "set": "array", "dict": "object", "object": "object",
-}  # fmt: skip
-_GENERIC = re.compile(r"(\w+)\[(.*)\]")
 
 
 def xlam(root: Reader) -> Fields:
@@ -22,7 +15,7 @@ def xlam(root: Reader) -> Fields:
     kept = labels(root)
     offered = tools(root)
     for tool in offered:
-        _rewrite(tool["function"])
+        _rewrite(root, tool["function"])
     made = Turns(offered)
     messages.system(root, made, [])
     made.say("user", text(root, "query"))
@@ -32,20 +25,20 @@ def xlam(root: Reader) -> Fields:
     calls = []
     for number, answer in enumerate(answers, 1):
         reader = root.inside("answers[]", answer, "call", f"answer {number}")
-        reader.take("id")
+        without_id(reader)
         calls.append(Call(*call_of(reader)))
     made.answer(None, calls)
     return kept | {"messages": made.messages, "tools": offered}
 
 
-def _rewrite(function: Fields) -> None:
+def _rewrite(root: Reader, function: Fields) -> None:
     """xLAM lists a tool's parameters by name; what holds a JSON schema already stays as it is."""
     parameters = function.get("parameters")
     if parameters and not isinstance(parameters.get("properties"), dict):
-        function["parameters"] = _schema(parameters)
+        function["parameters"] = _schema(root, parameters)
 
 
-def _schema(parameters: Fields) -> Fields:
+def _schema(root: Reader, parameters: Fields) -> Fields:
     """`{"city": {"type": "str, optional", "description": ..., "default": ...}}` as a JSON schema.
 
     A parameter is required unless its type says `optional` or it has a default.
@@ -59,18 +52,9 @@ def _schema(parameters: Fields) -> Fields:
             raise ValueError(f"the type of the parameter {name!r} is not text but {kind_of(written)}")
         bare = re.sub(r",?\s*optional\b", "", written, flags=re.IGNORECASE)
         rest = {key: value for key, value in parameter.items() if key != "type" and value is not None}
-        properties[name] = _type(bare) | rest
+        properties[name] = schema_of(bare) | rest
+        if nameless(bare):
+            root.unused("tools[].parameters.*.type")
         if bare == written and parameter.get("default") is None:
             required.append(name)
     return {"type": "object", "properties": properties, "required": required}
-
-
-def _type(written: str) -> dict[str, Any]:
-    """A Python type as a schema. Types that JSON has no name for allow any value."""
-    written = written.strip()
-    generic = _GENERIC.fullmatch(written)
-    name = _TYPES.get((generic[1] if generic else written).lower())
-    if name is None:
-        return {}
-    inner = _type(generic[2]) if generic and name == "array" else {}
-    return {"type": name, "items": inner} if inner else {"type": name}

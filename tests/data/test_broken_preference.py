@@ -48,7 +48,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "both formats": (pair(**openai()), "so it may be either; delete one"),
     "input as text": (openai("hi"), "`input` is not an object but text"),
     "input as messages": (openai({"messages": "hi"}), "`input.messages` is text, but not JSON"),
-    "no input messages": (openai(()), "no message stands before the two answers"),
+    "no input messages": (openai(()), "no message stands before `"),
     "output as text": (openai(chosen="b"), "`preferred_output` is text, but not JSON"),
     "output as an object": (openai(rejected=WRONG), "`non_preferred_output` is not a list of objects"),
     "two outputs": (
@@ -72,7 +72,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "chosen as texts": (pair(chosen=["a"]), "`chosen` is not a list of objects"),
     "an empty answer": (pair(chosen=[]), "`chosen` holds 0 messages, but an answer is one"),
     "an empty conversation": ({"chosen": [], "rejected": []}, "`chosen` holds no message"),
-    "texts without a prompt": ({"chosen": "b", "rejected": "c"}, "so nothing was asked (give a `prompt`)"),
+    "texts without a prompt": ({"chosen": "b", "rejected": "c"}, "so nothing was asked; give a `prompt`"),
     "two answers": (pair(chosen=[WRONG, RIGHT]), "`chosen` holds 2 messages, but an answer is one"),
     "an answer after a result": (pair(chosen=[RIGHT, RESULT, WRONG]), "`chosen` holds 3 messages"),
     "a rejected question": (
@@ -95,14 +95,14 @@ BROKEN: dict[str, tuple[Any, str]] = {
         pair(rejected=[QUESTION, WRONG]),
         "differ before the last of their 1 and 2 messages",
     ),
-    "a prompt without a question": (pair(prompt=[]), "no message stands before the two answers"),
+    "a prompt without a question": (pair(prompt=[]), "no message stands before `"),
     "a prompt that ends in an answer": (
         pair(prompt=[QUESTION, WRONG]),
         "the prompt ends in a message of the role assistant",
     ),
     "a prompt of the system alone": (
         pair(prompt=[SYSTEM]),
-        "so nothing was asked (give a `prompt`)",
+        "so nothing was asked; give a `prompt`",
     ),
     "the same words": (
         {"prompt": "a", "chosen": "b", "rejected": "b"},
@@ -119,8 +119,14 @@ BROKEN: dict[str, tuple[Any, str]] = {
         pair(rejected=[called('{ "city" : "Porto" }', id="xxxxxxxxx")]),
         "chosen and rejected are the same answer",
     ),
-    "a weight of 0": (pair(chosen=[said("b", weight=0)]), "chosen has weight 0, but both answers are needed"),
-    "a rejected weight of 0": (pair(rejected=[said("b", weight=0)]), "rejected has weight 0, but both"),
+    "a weight of 0": (
+        pair(chosen=[said("b", weight=0)]),
+        "the answer in `chosen` is marked as not to be learned, but both are needed",
+    ),
+    "a rejected weight of 0": (
+        pair(rejected=[said("b", weight=0)]),
+        "the answer in `rejected` is marked as not to be learned, but both",
+    ),
     "an unknown role": (
         pair(prompt=[QUESTION, {"role": "robot", "content": "a"}, QUESTION]),
         "message 2 of `prompt` is from 'robot'; known are",

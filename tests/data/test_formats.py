@@ -172,7 +172,7 @@ def test_missing_file(tmp_path: Path) -> None:
     [
         ('{"messages": [', "not JSON"),
         ("42", "a record is a JSON object, but this is the number 42"),
-        ('{"prompt": "a"}', "`prompt` and `completion`, but its keys are 'prompt'"),
+        ('{"prompt": "a"}', "`prompt` and `completion`, `chat`, but its keys are 'prompt'"),
         ('{"messages": []}', "`messages` holds no message"),
         ('{"messages": {"role": "user"}}', "`messages` is not a list of objects"),
         ('{"messages": null}', "its keys are 'messages' (null)"),

@@ -27,6 +27,9 @@ SCHEMA = {
 }
 
 
+DRAFT_4 = "http://json-schema.org/draft-04/schema#"
+
+
 def tool(name: str = "f", parameters: Any = SCHEMA) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "parameters": parameters}}
 
@@ -143,6 +146,10 @@ def refused_by_mistral(messages: list[dict[str, Any]]) -> bool:
         ),
         ([USER, ANSWER | {"weight": 0}], [("no_target", "conversation")]),
         ([USER], [("no_target", "conversation")]),
+        ([USER | {"content": " "}, ANSWER], [("empty_question", "message 2")]),
+        ([USER | {"content": ""}, ANSWER | {"weight": 0}, USER, ANSWER], []),
+        ([USER, ANSWER | {"content": "<functioncall> {}"}], [("call_as_text", "message 2")]),
+        ([USER | {"content": "<image>What?"}, ANSWER], [("media_placeholder", "message 1")]),
         ([USER, calls(call(name="g"))], [("unknown_tool", "message 2")]),
         ([USER, calls(call(arguments="{}"))], [("invalid_arguments", "message 2")]),
         ([USER, calls(call(arguments='{"n": "1"}'))], [("invalid_arguments", "message 2")]),
@@ -162,6 +169,20 @@ def test_places_and_kinds(messages: list[dict[str, Any]], expected: list[tuple[s
         ([tool(), tool("g" * 65)], [("tool_name", "tool 2")]),
         ([tool("f", {"type": "objct"})], [("tool_schema", "tool 1")]),
         ([tool("f", {"type": "object", "properties": {"n": {"pattern": "("}}})], [("tool_schema", "tool 1")]),
+        # As draft 4 wrote bounds, whichever draft a schema names.
+        (
+            [tool("f", {"properties": {"n": {"minimum": 0, "exclusiveMinimum": True}}})],
+            [("tool_schema", "tool 1")],
+        ),
+        (
+            [tool("f", {"$schema": DRAFT_4, "properties": {"n": {"minimum": 0, "exclusiveMinimum": True}}})],
+            [("tool_schema", "tool 1")],
+        ),
+        (
+            [tool("f", {"$schema": DRAFT_4, "properties": {"n": {"items": {"exclusiveMaximum": False}}}})],
+            [("tool_schema", "tool 1")],
+        ),
+        ([tool("f", {"$schema": DRAFT_4, "properties": {"n": {"minimum": 0}}})], []),
         # As draft 7 wrote lists of fixed length, which the newest draft refuses.
         ([tool("f", {"properties": {"p": {"type": "array", "items": [{"type": "string"}]}}})], []),
         ([{"type": "function", "function": {"name": "f"}}], []),
