@@ -332,6 +332,69 @@ def test_what_is_no_schema_names_its_tool(broken: dict[str, Any]) -> None:
     )
 
 
+def catalog(tools: int, properties: int, **kind: Any) -> list[dict[str, Any]]:
+    """Tools as servers of them list theirs: a sentence for each, and one for each of its arguments."""
+    told = "What it is, told at the length at which people tell such things, with an example or two. " * 4
+    members = {f"argument_{number}": {"description": told, **kind} for number in range(properties)}
+    parameters = {"type": "object", "description": told, "properties": members, "required": list(members)[:2]}
+    return [
+        {"type": "function", "function": {"name": f"tool_{number}", "parameters": parameters}}
+        for number in range(tools)
+    ]
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        catalog(128, 8, type="string"),
+        catalog(60, 12, anyOf=[{"type": "string"}, {"type": "null"}], default=None, title="Argument"),
+        catalog(1, 400, type="integer", minimum=0),
+        catalog(64, 4, type="string", pattern="^[a-zA-Z0-9_-]+$"),
+        catalog(16, 2, type="string", pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[0-9a-f]{12}$"),
+        catalog(1, 1, enum=[f"value {number}" for number in range(5000)]),
+        catalog(100, 10, type="string", minLength=1, maxLength=65_536),
+        catalog(1, 1, type="array", items={"$ref": "#"}, examples=[{"a": [1, 2, 3]}] * 100),
+    ],
+)
+def test_catalogs_as_they_are_pass(tools: list[dict[str, Any]]) -> None:
+    check_schemas(read(tools=tools))
+
+
+@pytest.mark.parametrize(
+    ("tools", "told"),
+    [
+        (catalog(1, 513, type="string"), "513 properties, where at most 512"),
+        (catalog(30, 40, anyOf=[{"type": "string"}, {"type": "null"}] * 4), "8192 values"),
+        (catalog(120, 14, enum=["a" * 100, "b" * 100]), "131072 characters"),
+        (catalog(100, 14, type="string", title="t" * 400), "524288 characters of descriptions"),
+        (catalog(100, 3, type="string", pattern="^a$"), "256 patterns"),
+        (catalog(40, 1, type="string", pattern="^[a-z]{255}$"), "8192 characters together"),
+        (catalog(11, 1, type="string", minLength=1000), "10000 in minItems and minLength together"),
+    ],
+)
+def test_more_than_the_engine_can_bear_is_refused(tools: list[dict[str, Any]], told: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        check_schemas(read(tools=tools))
+    assert caught.value.code == "invalid_tool_schema"
+    assert (caught.value.param or "").startswith("tools[")
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("count", ["minProperties", "maxProperties"])
+def test_counts_of_properties_multiply(count: str) -> None:
+    tools = catalog(1, 400, type="string")
+    check_schemas(read(tools=tools))
+    tools[0]["function"]["parameters"][count] = 300
+    with pytest.raises(ApiError, match="400 properties and a count of 300"):
+        check_schemas(read(tools=tools))
+
+
+def test_a_property_may_be_called_description() -> None:
+    broken = {"type": "object", "properties": {"description": "a string", "title": {"type": "string"}}}
+    with pytest.raises(ApiError, match="no JSON schema"):
+        check_schemas(read(tools=[function(parameters=broken)]))
+
+
 # Models, and paths of other APIs.
 
 
