@@ -90,8 +90,8 @@ def test_the_other_bounds() -> None:
         f"{tools.MAX_DEPTH} levels",
         f"{tools.MAX_VALUES} values and {tools.MAX_CHARACTERS} characters",
         f"{tools.MAX_DESCRIPTIONS} characters more of titles",
-        f"{tools.MAX_PROPERTIES} properties in one object, times `minProperties` or `maxProperties` "
-        f"{tools.MAX_CHOICES} at most",
+        f"{tools.MAX_PROPERTIES} properties in one object, times",
+        f"`maxProperties` {tools.MAX_CHOICES} at most",
         f"{tools.MAX_PATTERNS_EXPANDED} over all patterns",
         f"{tools.MAX_PATTERNS} patterns of {patterns.MAX_CHARACTERS} characters",
         f"up to {patterns.MAX_REPEATS} times",
