@@ -1,5 +1,6 @@
 """A chat request's fields against the table of `fields.py`; the first that is out of bounds is said."""
 
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -7,7 +8,7 @@ import jsonschema_rs
 from data.errors import shown
 from serve.errors import ApiError
 from serve.routes.fields import ANY, FIELDS
-from serve.routes.members import check_members, place, without_nulls
+from serve.routes.members import place, read_members
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -15,6 +16,9 @@ SCHEMA: dict[str, Any] = {
 }
 _VALIDATOR = jsonschema_rs.Draft202012Validator(SCHEMA)
 _KINDS = {str: "string", list: "list", dict: "object", bool: "boolean", type(None): "null"}
+
+MAX_ERRORS = 16
+"""Of those that a request may have, those that are looked at for the one to say."""
 
 _LEFT_TO_IT = "or leave it out: an answer may be as long as the context has room"
 INSTEAD: dict[tuple[str, str], str] = {
@@ -35,11 +39,10 @@ def check_bounds(body: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ApiError: `unknown_field`, or `invalid_request` with the place as `param`.
     """
-    body = without_nulls(body, SCHEMA)
-    check_members(body, SCHEMA)
+    body = read_members(body, SCHEMA)
     if "messages" not in body:
         raise ApiError("The request has no messages; send the conversation in messages.", param="messages")
-    if broken := next(_VALIDATOR.iter_errors(body), None):
+    if broken := _worst(list(islice(_VALIDATOR.iter_errors(body), MAX_ERRORS))):
         path, where = list(broken.schema_path), tuple(broken.instance_path)
         rule = "propertyNames" if "propertyNames" in path else str(path[-1])
         told = _sentence(rule, _limit(path), broken.instance)
@@ -50,6 +53,14 @@ def check_bounds(body: dict[str, Any]) -> dict[str, Any]:
     if body.get("tool_choice") == ANY:
         body["tool_choice"] = "required"
     return body
+
+
+def _worst(errors: list[jsonschema_rs.ValidationError]) -> jsonschema_rs.ValidationError | None:
+    """The first, but that an object of a `type` that is not known lacks nothing."""
+    if not errors:
+        return None
+    kind = [*errors[0].instance_path, "type"]
+    return next((one for one in errors if list(one.instance_path) == kind), errors[0])
 
 
 def _limit(path: list[Any]) -> Any:
@@ -76,7 +87,7 @@ def _sentence(rule: str, limit: Any, given: Any) -> str:
             return f"has {len(given)} entries; send at least {limit}."
         case "required":
             lacking = next(name for name in limit if name not in given)
-            return f"has no {lacking}; send it with {' and '.join(limit)}."
+            return f"has no {lacking}; send {' and '.join(limit)}."
         case "enum":
             allowed = ", ".join(str(value) for value in limit if value is not None)
             return f"is {_shown(given)}; send one of {allowed}."

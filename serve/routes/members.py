@@ -1,4 +1,4 @@
-"""The three kinds of members that a request's objects have: used, known to say nothing, and unknown.
+"""The three kinds of members of a request's objects: used, known to say nothing, and unknown.
 
 The first two stand in the table of `fields.py`. What is unknown is refused with its place, all of it at once.
 Null is as good as absent, whatever the member.
@@ -17,61 +17,81 @@ MAX_SENTENCE = 900
 
 Path = tuple[str | int, ...]
 
-
-def without_nulls(value: Any, schema: dict[str, Any]) -> Any:
-    """Return `value` without the members that are null, in all objects whose members `schema` knows.
-
-    What is inside other objects, such as the schemas of tools, is theirs: a null may mean something there.
-    """
-    if isinstance(value, list) and "items" in schema:
-        return [without_nulls(one, schema["items"]) for one in value]
-    if not isinstance(value, dict) or not ({"properties", "additionalProperties"} & schema.keys()):
-        return value
-    known = schema.get("properties", {})
-    return {
-        name: without_nulls(member, known.get(name, {}))
-        for name, member in value.items()
-        if member is not None
-    }
+Trail = tuple["Trail", str | int] | tuple[()]
+"""A path from its end to its beginning: there are many, and few are told."""
 
 
-def check_members(body: dict[str, Any], schema: dict[str, Any]) -> None:
-    """Refuse what `schema` does not know of, and leave out what asks for nothing.
+def read_members(body: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a request without its nulls and without the fields that ask for nothing.
+
+    Nulls inside objects whose members `schema` does not list, such as the schemas of tools, are theirs: one
+    may mean something there.
 
     Raises:
-        ApiError: `unknown_field` with every place and its next step; `param` is the first place.
+        ApiError: `unknown_field` with every place that `schema` does not know, and its next step; `param` is
+            the first.
     """
-    for name, foreign in FOREIGN.items():
-        if name in body and foreign.asks_for_nothing(body[name]):
-            del body[name]
-    unknown = [*_unknown(body, schema, ()), *_misplaced(body)]
-    if unknown:
-        raise _refusal(unknown, list(schema["properties"]))
+    body = {name: value for name, value in body.items() if not _asks_for_nothing(name, value)}
+    unknown: list[Trail] = []
+    body = _read(body, schema, (), unknown)
+    paths = [*map(_path, unknown), *_misplaced(body)]
+    if paths:
+        raise _refusal(paths, list(schema["properties"]))
+    return body
+
+
+def _asks_for_nothing(name: str, value: Any) -> bool:
+    foreign = FOREIGN.get(name)
+    return foreign is not None and foreign.asks_for_nothing(value)
+
+
+def _read(value: Any, schema: dict[str, Any], trail: Trail, unknown: list[Trail]) -> Any:
+    """Return an object or a list without nulls; what `schema` does not know of is put on `unknown`."""
+    if isinstance(value, list):
+        if "items" not in schema or len(value) > schema.get("maxItems", len(value)):
+            return value  # of which the bounds say that it is too long
+        inner = schema["items"]
+        return [
+            _read(one, inner, (trail, at), unknown) if isinstance(one, dict | list) else one
+            for at, one in enumerate(value)
+        ]
+    known = schema.get("properties")
+    if known is None:
+        if "additionalProperties" in schema:
+            return {name: member for name, member in value.items() if member is not None}
+        return value
+    another = _is_another(value, known)
+    kept = {}
+    for name, member in value.items():
+        if member is None:
+            continue
+        if name not in known:
+            if not another:
+                unknown.append((trail, name))
+        elif isinstance(member, dict | list):
+            member = _read(member, known[name], (trail, name), unknown)
+        kept[name] = member
+    return kept
+
+
+def _is_another(value: dict[str, Any], known: dict[str, Any]) -> bool:
+    """Whether an object is of a type that is refused whole, so that its members are none of this one's."""
+    kinds = known.get("type", {}).get("enum")
+    return kinds is not None and value.get("type", kinds[0]) not in kinds
+
+
+def _path(trail: Trail) -> Path:
+    parts: list[str | int] = []
+    while trail:
+        trail, part = trail
+        parts.append(part)
+    return tuple(reversed(parts))
 
 
 def place(path: Path) -> str:
     """Return a path as OpenAI's errors name it: `messages[0].content`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return shown(text.removeprefix("."))
-
-
-def _unknown(value: Any, schema: dict[str, Any], path: Path) -> Iterator[Path]:
-    if isinstance(value, list):
-        for number, one in enumerate(value):
-            yield from _unknown(one, schema.get("items", {}), (*path, number))
-        return
-    if not isinstance(value, dict) or "properties" not in schema or _is_another(value, schema):
-        return
-    known = schema["properties"]
-    yield from ((*path, name) for name in value if name not in known)
-    for name in (name for name in value if name in known):
-        yield from _unknown(value[name], known[name], (*path, name))
-
-
-def _is_another(value: dict[str, Any], schema: dict[str, Any]) -> bool:
-    """Whether an object is of a type that is refused whole, so that its members are none of this one's."""
-    kinds = schema["properties"].get("type", {}).get("enum")
-    return kinds is not None and value.get("type", kinds[0]) not in kinds
 
 
 def _misplaced(body: dict[str, Any]) -> Iterator[Path]:

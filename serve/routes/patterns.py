@@ -2,11 +2,11 @@
 
 import re
 
-MAX_CHARACTERS = 256
-MAX_REPEATS = 128
-"""The highest number in `{m,n}`. Of 256 and more, xgrammar 0.2 makes rules that it cannot compile."""
+MAX_CHARACTERS = 512
+MAX_REPEATS = 255
+"""The highest number in `{m,n}`: many a name may have 255 characters."""
 
-MAX_EXPANDED = 256
+MAX_EXPANDED = 512
 """Characters and classes, each as often as its repetitions say; repetitions of repetitions multiply."""
 
 MAX_NESTED = 80
@@ -15,10 +15,33 @@ MAX_NESTED = 80
 _TOKEN = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\{(\d*)(,?)(\d*)\}|.", re.DOTALL)
 
 
+_UNICODE = re.compile(r"(?<!\\)(?:\\\\)*\\[pP]")
+"""Classes of Unicode: thousands of ranges in a few characters."""
+
+
 def too_large(pattern: str) -> str | None:
     """What about it is too large, to follow the words "a pattern"; None if nothing is."""
     if len(pattern) > MAX_CHARACTERS:
         return f"of {len(pattern)} characters, where at most {MAX_CHARACTERS} go"
+    if _UNICODE.search(pattern):
+        return "with a class of Unicode, which is thousands of ranges"
+    found = _measured(pattern)
+    if isinstance(found, str):
+        return found
+    if found > MAX_EXPANDED:
+        return f"of {found} characters with its repetitions, where at most {MAX_EXPANDED} go"
+    return None
+
+
+def size(pattern: str) -> int:
+    """Characters and classes of a pattern that is not too large, each as often as its repetitions say."""
+    found = _measured(pattern)
+    assert isinstance(found, int)
+    return found
+
+
+def _measured(pattern: str) -> int | str:
+    """The size, or what about the repetitions is too large."""
     sizes, last = [0], 0  # of the groups that are open, and of what a repetition would repeat
     repeating, varied = [False], False  # whether these hold repetitions themselves
     for token in _TOKEN.finditer(pattern):
@@ -43,6 +66,4 @@ def too_large(pattern: str) -> str | None:
         elif text not in "|^$":
             last, varied = 1, False
             sizes[-1] += 1
-    if sum(sizes) > MAX_EXPANDED:
-        return f"of {sum(sizes)} characters with its repetitions, where at most {MAX_EXPANDED} go"
-    return None
+    return sum(sizes)

@@ -11,14 +11,17 @@ from data.drafts import modern
 from data.errors import shown
 from data.schemas import schema_problem
 from serve.errors import ApiError
-from serve.routes.patterns import too_large
+from serve.routes.patterns import size, too_large
 from serve.routes.references import expanded, run_in_circles
 
 MAX_DEPTH = 32
 """Objects and lists in each other; OpenAI's own limit is 10 objects."""
 
 MAX_VALUES = 8192
-"""Members of objects and lists, over all schemas of a request."""
+"""Members of objects and lists, over all schemas of a request, but for what only the model reads."""
+
+MAX_PROPERTIES = 512
+"""Of one object: xgrammar's time goes with their square."""
 
 MAX_EXPANDED = 2**15
 """Values of one schema whose references are written out: 30 that each name another twice are a billion."""
@@ -26,12 +29,21 @@ MAX_EXPANDED = 2**15
 MAX_CHARACTERS = 2**17
 """Of their keys and strings, over all schemas of a request."""
 
-MAX_PATTERNS = 32
+MAX_DESCRIPTIONS = 2**19
+"""Characters of descriptions and the like, which no grammar holds: catalogs of tools are made of them."""
+
+MAX_PATTERNS = 256
+MAX_PATTERNS_EXPANDED = 2**13
+"""Characters and classes of all patterns of a request, as `patterns.size` counts them."""
+
 MAX_SCHEMA_INTEGER = 2**53
 """Beyond it, grammars overflow."""
 
 MAX_COUNT = 10_000
 """The most that a schema may ask for: llguidance allocates eight bytes for each of `minItems`."""
+
+MAX_CHOICES = 2**12
+"""An object's properties times how many of them there may be: xgrammar makes a rule for each pair."""
 
 _COUNTS = (
     "minItems",
@@ -42,6 +54,15 @@ _COUNTS = (
     "maxProperties",
     "minLength",
 )
+_AT_LEAST = ("minItems", "minLength")
+"""Counts that a grammar writes out, so that they add up."""
+
+_DESCRIBE = ("$comment", "$schema", "default", "description", "example", "examples", "title")
+"""Members that say something to the model alone, where they hold no object: one may be a property's name."""
+
+_NAMED = ("$defs", "definitions", "patternProperties", "properties")
+"""Members whose own members are names."""
+
 _PATTERN_KEYS = ("pattern", "patternProperties")
 
 
@@ -58,7 +79,7 @@ def check_schemas(body: dict[str, Any]) -> None:
         problem = left.problem(holder[key])
         if problem is None:
             holder[key] = modern(holder[key])
-            problem = schema_problem(holder[key])
+            problem = schema_problem(_bare(holder[key]))
         if problem:
             raise ApiError(f"The {what} {problem}; correct the schema.", code=code, param=param)
 
@@ -83,11 +104,25 @@ def _schemas(body: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, An
         yield what, param, "invalid_response_schema", holder, "schema"
 
 
+def _bare(node: Any, named: bool = False) -> Any:
+    """A schema without its descriptions: what is remembered of it then is no longer than what bounds it."""
+    if isinstance(node, list):
+        return [_bare(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: _bare(value, not named and key in _NAMED)
+        for key, value in node.items()
+        if named or key not in _DESCRIBE or not isinstance(value, str)
+    }
+
+
 class _Budget:
     """What all schemas of one request may hold together."""
 
     def __init__(self) -> None:
-        self._values = self._characters = self._patterns = 0
+        self._values = self._characters = self._described = 0
+        self._patterns = self._expanded = self._at_least = 0
 
     def problem(self, schema: dict[str, Any]) -> str | None:
         """Why the schema is too much, as the rest of a sentence; walks level by level, and not too far."""
@@ -95,8 +130,14 @@ class _Budget:
         for _ in range(MAX_DEPTH):
             below: list[Any] = []
             for node in level:
+                if problem := self._of_object(node):
+                    return problem
                 members = list(node.items()) if isinstance(node, dict) else [(None, one) for one in node]
                 for key, value in members:
+                    if key in _DESCRIBE and not isinstance(value, dict):
+                        if problem := self._described_too_much(value):
+                            return problem
+                        continue
                     if problem := self._too_much(key, value):
                         return problem
                     if isinstance(value, dict | list):
@@ -105,6 +146,26 @@ class _Budget:
                 return self._of_references(schema)
             level = below
         return f"are nested in more than {MAX_DEPTH} levels"
+
+    def _of_object(self, node: Any) -> str | None:
+        if not isinstance(node, dict) or not isinstance(properties := node.get("properties"), dict):
+            return None
+        if len(properties) > MAX_PROPERTIES:
+            return f"have an object of {len(properties)} properties, where at most {MAX_PROPERTIES} go"
+        counts = [node.get(key) for key in ("minProperties", "maxProperties")]
+        most = max((count for count in counts if isinstance(count, int | float)), default=0)
+        if most * len(properties) > MAX_CHOICES:
+            return (
+                f"have an object of {len(properties)} properties and a count of {most}, which are to be "
+                f"{MAX_CHOICES} at most when multiplied"
+            )
+        return None
+
+    def _described_too_much(self, value: Any) -> str | None:
+        self._described += len(value) if isinstance(value, str) else len(str(value))
+        if self._described > MAX_DESCRIPTIONS:
+            return f"bring the request to more than {MAX_DESCRIPTIONS} characters of descriptions"
+        return None
 
     def _of_references(self, schema: dict[str, Any]) -> str | None:
         if run_in_circles(schema):
@@ -124,12 +185,21 @@ class _Budget:
             return f"hold the number {shown(str(value), 30)}, beyond {MAX_SCHEMA_INTEGER}"
         if key in _COUNTS and isinstance(value, int | float) and value > MAX_COUNT:
             return f"have {key} {value}, where at most {MAX_COUNT} goes"
+        if key in _AT_LEAST and isinstance(value, int | float):
+            self._at_least += max(int(value), 0)
+            if self._at_least > MAX_COUNT:
+                return f"bring the request to more than {MAX_COUNT} in {' and '.join(_AT_LEAST)} together"
         for pattern in _patterns(key, value):
             self._patterns += 1
             if self._patterns > MAX_PATTERNS:
                 return f"bring the request to more than {MAX_PATTERNS} patterns"
             if problem := too_large(pattern):
                 return f"have a pattern {problem}"
+            self._expanded += size(pattern)
+            if self._expanded > MAX_PATTERNS_EXPANDED:
+                return (
+                    f"bring the request's patterns to more than {MAX_PATTERNS_EXPANDED} characters together"
+                )
         return None
 
 

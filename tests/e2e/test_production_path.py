@@ -2,6 +2,7 @@
 a recipe's training, and vLLM's mistral mode with its parser, up to `tool_calls` in OpenAI's client.
 """
 
+import copy
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from openai import OpenAI
@@ -20,6 +22,7 @@ from finetune.render import Sample, open_renderer
 from serve.routes.chat_answer import CALL_PREFIX
 from tests.conftest import Server, serving
 from tests.e2e import tiny_mistral
+from tests.serve.test_played_back import NOISE, TALK, encoded
 
 pytestmark = pytest.mark.e2e
 
@@ -200,6 +203,43 @@ def test_the_engine_saw_and_said_the_trainers_tokens(client: OpenAI, mistral: Se
     assert answer["prompt_token_ids"] == prompt
     assert answer["usage"]["prompt_tokens"] == len(prompt)
     assert answer["choices"][0]["token_ids"] == [token for token, is_learnt in _tokens(learnt) if is_learnt]
+
+
+def prompt_of(mistral: Server, talk: list[dict[str, Any]], **fields: Any) -> list[int]:
+    """The token ids of a request's prompt, as the engine saw them."""
+    body = {"messages": talk, "max_tokens": 1, "return_token_ids": True, **fields}
+    url = f"{mistral.url}/v1/chat/completions"
+    answer = httpx.post(url, json=body, headers=mistral.headers, timeout=120)
+    assert answer.status_code == 200, answer.text
+    ids: list[int] = answer.json()["prompt_token_ids"]
+    return ids
+
+
+@pytest.mark.parametrize("noise", NOISE)
+def test_what_comes_back_bears_no_trace(mistral: Server, noise: str) -> None:
+    talk = copy.deepcopy(TALK)
+    NOISE[noise](talk)
+    assert prompt_of(mistral, talk, tools=TOOLS) == prompt_of(mistral, TALK, tools=TOOLS)
+
+
+def test_a_prompt_is_mistral_commons_own(mistral: Server) -> None:
+    assert prompt_of(mistral, TALK) == encoded("V7 Tekken", copy.deepcopy(TALK))
+    begun = {"role": "assistant", "content": "It will"}
+    for prefix in (True, False):
+        goes_on = encoded("V7 Tekken", [*copy.deepcopy(TALK), {**begun, "prefix": True}], goes_on=True)
+        assert prompt_of(mistral, [*TALK, {**begun, "prefix": prefix}]) == goes_on
+
+
+def test_bounds_of_draft_4_are_taken(mistral: Server) -> None:
+    old = {
+        "type": "object",
+        "properties": {"ttl": {"type": "integer", "exclusiveMinimum": True, "minimum": 0}},
+    }
+    function = {"name": "set", "description": "Sets it.", "parameters": old}
+    new = {"type": "object", "properties": {"ttl": {"type": "integer", "exclusiveMinimum": 0}}}
+    one = [{"type": "function", "function": function}]
+    other = [{"type": "function", "function": {**function, "parameters": new}}]
+    assert prompt_of(mistral, TALK, tools=one) == prompt_of(mistral, TALK, tools=other)
 
 
 def _hosted(identity: str) -> bool:

@@ -1,11 +1,16 @@
 """`docs/chat.md` says what the code does: its tables are those of the code."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from serve.registry import strict_json
 from serve.routes import chat_request, fields, patterns, tools
-from serve.routes.fields import FIELDS, REFUSED
+from serve.routes.bounds import SCHEMA
+from serve.routes.fields import FIELDS
+from serve.routes.foreign import FOREIGN
+from serve.routes.messages import SILENT
 from serve.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "chat.md"
@@ -19,8 +24,31 @@ def expected_fields() -> list[str]:
     ]
 
 
+def expected_objects() -> list[str]:
+    rows = []
+    for place, members in _objects(SCHEMA, ""):
+        used = [f"`{name}`" for name, one in members.items() if one is not SILENT]
+        silent = [f"`{name}`" for name, one in members.items() if one is SILENT]
+        rows.append(f"| `{place}` | {', '.join(used)} | {', '.join(silent)} |")
+    return rows
+
+
+def _objects(schema: dict[str, Any], place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each object that a request may hold, by its place, with its members."""
+    if "items" in schema:
+        yield from _objects(schema["items"], f"{place}[]")
+    if "properties" in schema:
+        if place:
+            yield place, schema["properties"]
+        for name, one in schema["properties"].items():
+            yield from _objects(one, f"{place}.{name}".removeprefix("."))
+
+
 def expected_refused() -> list[str]:
-    return [f"| `{name}` | {why} |" for name, why in REFUSED.items()]
+    return [
+        f"| `{name}` | {one.why} | {' or '.join(f'`{json.dumps(value)}`' for value in one.same)} |"
+        for name, one in FOREIGN.items()
+    ]
 
 
 def _bounds(schema: dict[str, Any]) -> str:
@@ -50,7 +78,7 @@ def _number(value: float) -> str:
 def test_the_tables_of_fields() -> None:
     lines = PAGE.read_text(encoding="utf-8").splitlines()
     rows = [line for line in lines if line.startswith("| `")]
-    assert rows == expected_fields() + expected_refused()
+    assert rows == expected_fields() + expected_objects() + expected_refused()
 
 
 def test_the_other_bounds() -> None:
@@ -61,6 +89,10 @@ def test_the_other_bounds() -> None:
         f"numbers of {strict_json.MAX_DIGITS} characters",
         f"{tools.MAX_DEPTH} levels",
         f"{tools.MAX_VALUES} values and {tools.MAX_CHARACTERS} characters",
+        f"{tools.MAX_DESCRIPTIONS} characters more of titles",
+        f"{tools.MAX_PROPERTIES} properties in one object, times",
+        f"`maxProperties` {tools.MAX_CHOICES} at most",
+        f"{tools.MAX_PATTERNS_EXPANDED} over all patterns",
         f"{tools.MAX_PATTERNS} patterns of {patterns.MAX_CHARACTERS} characters",
         f"up to {patterns.MAX_REPEATS} times",
         f"{patterns.MAX_EXPANDED} characters with their repetitions",
