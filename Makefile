@@ -125,8 +125,9 @@ test: $(DEV) $(SYSTEM) check base ## all tests, with the real vLLM, AutoAWQ and 
 test-slow: $(DEV) $(SYSTEM) base ## the same with larger numbers
 	@$(BIN)/python -m pytest -m "slow" $(ARGS)
 
-fuzz: $(DEV) ## 10 000 hostile adapters at a real server, others each time (ARGS="--seed 7" for the same again)
+fuzz: $(DEV) ## 10 000 hostile and 3 000 foreign adapters at a real server, others each time (ARGS="--seed 7")
 	@$(BIN)/python -m bench.fuzz $(ARGS)
+	@$(BIN)/python -m bench.fuzz --foreign $(ARGS)
 
 soak: $(DEV) base ## 20 000 requests to 12 adapters on 4 slots, always changing, each answer checked (ARGS="--requests 2000")
 	@$(BIN)/python -m bench.soak $(ARGS)

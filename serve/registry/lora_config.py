@@ -80,7 +80,7 @@ class LoraConfig(BaseModel):
 
 def says_nothing(value: Any) -> bool:
     """Whether a setting is null, false or empty, which is as good as absent."""
-    return value is None or value is False or value in ([], {}, "")
+    return value is None or value is False or value in ([], {})
 
 
 _ENGINE_READS = {"peft_type", "r", "lora_alpha", "target_modules", "bias", "use_rslora", "task_type"}

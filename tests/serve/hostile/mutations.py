@@ -120,7 +120,7 @@ CONFIG_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     ),
     "bias": other("none", JUNK | WORDS),
     "use_rslora": other(True, JUNK),
-    "init_lora_weights": other(True, JUNK | WORDS),
+    "init_lora_weights": other(True, JUNK | WORDS).filter(lambda value: value is not None),
     "task_type": (JUNK | WORDS).filter(lambda value: value is not None),
     "lora_dropout": st.sampled_from([-1, 1, 1.5, math.nan, math.inf, "0", None, [], True]),
     "inference_mode": other(True, JUNK),
