@@ -240,7 +240,8 @@ def harmless_setting(draw: Draw, foreign: Foreign) -> None:
         "enable_lora": None, "merge_weights": False, "runtime_config": {"ephemeral_gpu_offload": False},
         "exclude_modules": ["lm_head"], "init_lora_weights": "gaussian", "lora_dropout": 0.1, "revision": "x",
         "lora_dtype": None, "auto_mapping": {"unsloth_fixed": True}, "use_qalora": False,
-        "rank_pattern": {}, "layers_pattern": None, "some_key_of_2027": None, "other_key_of_2027": [], "peft_version": "0.30.0",
+        "rank_pattern": {}, "layers_pattern": None, "some_key_of_2027": None,
+        "other_key_of_2027": [], "peft_version": "0.30.0",
         "base_model_name_or_path": "somebody/something",
     }  # fmt: skip
     key = draw(st.sampled_from(sorted(said)))
