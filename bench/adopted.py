@@ -1,4 +1,4 @@
-"""`make bench-adopted`: adapters in fourteen layouts of the world, through `serve push`'s mapping and in plain vLLM.
+"""`make bench-adopted`: fourteen layouts of adapters, through `serve push`'s mapping and in plain vLLM.
 
 The truth is what PEFT says of each on the base, token by token. Each must answer as PEFT does, or be refused
 in one sentence; none may be inert. Plain vLLM is given the same folders as they are. PEFT 0.4 and 0.10 are
@@ -181,8 +181,8 @@ def _line(row: dict[str, Any]) -> str:
         said = f"refused: {row['why'][:70]}"
     else:
         found = row["adapter"]
-        said = f"{row['enxerto']} KL {found['mean_kl']:.5f}, effect {row['effect']:.3f} (PEFT "
-               f"{row['trained_effect']:.3f})"
+        effect = f"effect {row['effect']:.3f} (PEFT {row['trained_effect']:.3f})"
+        said = f"{row['enxerto']} KL {found['mean_kl']:.5f}, {effect}"
     plain = row["plain_vllm"]
     kl = f" KL {plain['mean_kl']:.5f}" if "mean_kl" in plain else ""
     return f"{row['layout']:<26}{said:<80} plain vLLM: {plain['outcome']}{kl}"
