@@ -32,7 +32,7 @@ _STARTS = {
     "loftq": "retrain with the default start",
     "lora_ga": "retrain with the default start",
 }
-"""Starts that change the base under the adapter: its matrices are right on that changed base alone; and the way out."""
+"""Starts that change the base under the adapter: its matrices are right on that alone; and the way out."""
 
 _PLAIN_STARTS = {"gaussian", "orthogonal", "mica", "eva", "default", "kaiming", "zero"}
 
@@ -104,7 +104,7 @@ def read(data: bytes) -> Settings:
 def _refuse_harmful(config: dict[str, Any]) -> None:
     start = config.get("init_lora_weights")
     name = start.partition("_niter_")[0].lower() if isinstance(start, str) else start
-    if name in _STARTS:
+    if isinstance(name, str) and name in _STARTS:
         raise _refused(
             f"init_lora_weights is {shown(str(start))!r}, which changed the base under the adapter",
             _STARTS[name],
