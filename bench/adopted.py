@@ -76,12 +76,13 @@ def _corpus(folder: Path, base: Path) -> list[Any]:
     del model
     renderer = open_renderer(base)
     (folder / "probes").mkdir()
+    weights = choose(base)  # as `finetune probe` has it
+    model = load_base(base, weights)
     for number, sample in enumerate(samples):
-        # Loaded anew each time, in what this machine is fastest in: as `finetune probe` has it.
         reference = sample.reference or samples[0].reference
-        weights = choose(base)
-        adapted = PeftModel.from_pretrained(load_base(base, weights), str(reference)).eval()
+        adapted = PeftModel.from_pretrained(model, str(reference)).eval()
         probes = probe_answers(adapted, renderer, str(weights))
+        adapted.unload()
         (folder / "probes" / f"{number}.json").write_text(probes.model_dump_json())
         console.print(f"PEFT has answered with {sample.name}")
     return samples
