@@ -80,7 +80,7 @@ clean: ## remove the environment and caches of this checkout; bases and registry
 
 ##@ Measure
 .PHONY: bench-train bench-train-gpu bench-estimate bench-render bench-validate bench-registry bench-serve bench-eval
-.PHONY: bench-parity bench-bfcl
+.PHONY: bench-parity bench-bfcl bench-adopted
 bench-train: $(STAMP) base ## this trainer beside plain TRL and PEFT: tokens per second, memory, loss
 	@$(BIN)/python -m bench.train $(ARGS)
 
@@ -105,6 +105,9 @@ bench-serve: $(DEV) base ## this server beside plain vLLM's: throughput, TTFT, l
 bench-parity: $(DEV) base ## what the trainer's model and vLLM say at probes, of good adapters and of broken ones
 	@$(BIN)/python -m bench.eval --only parity $(ARGS)
 
+bench-adopted: $(DEV) base ## adapters in fourteen layouts of other trainers, pushed here and in plain vLLM, beside PEFT
+	@$(BIN)/python -m bench.adopted $(ARGS)
+
 bench-bfcl: $(DEV) ## our tool-call scorer beside BFCL's own checker, on its answers and on 50 000 changed ones
 	@$(BIN)/python -m bench.eval --only bfcl-agreement $(ARGS)
 
@@ -125,7 +128,7 @@ test: $(DEV) $(SYSTEM) check base ## all tests, with the real vLLM, AutoAWQ and 
 test-slow: $(DEV) $(SYSTEM) base ## the same with larger numbers
 	@$(BIN)/python -m pytest -m "slow" $(ARGS)
 
-fuzz: $(DEV) base ## strangers' records of every format, 10 000 hostile adapters at a real server (ARGS="--only data --seed 7")
+fuzz: $(DEV) base ## strangers' records of every format, 10 000 hostile and 3 000 foreign adapters (ARGS="--only data --seed 7")
 	@$(BIN)/python -m bench.fuzz $(ARGS)
 
 soak: $(DEV) base ## 20 000 requests to 12 adapters on 4 slots, always changing, each answer checked (ARGS="--requests 2000")

@@ -1,19 +1,27 @@
-"""`make fuzz`: strangers' adapters and strangers' records, made up at random, until one does harm or none.
+"""`make fuzz`: strangers' records and strangers' adapters, made up at random, until one does harm or none.
 
-Uploads: valid adapters with one to three things wrong in weights, config, manifest or announcement, pushed to
-a real server. The first that is taken, answered with a 5xx, or refused without a sentence or after 2 s ends
-the run, and is printed in its smallest form.
+| part | what |
+| --- | --- |
+| `data` | records of every format with keys added, renamed, nested, nulled, retyped and moved, through the \
+readers: each leaf of each record must be used, listed or refused |
+| `uploads` | valid adapters with one to three things wrong in weights, config, manifest or announcement, \
+pushed to a server around a small engine: all must be refused with a sentence |
+| `foreign` | folders in the layouts of other trainers with one to three changes: those that are right must \
+enter and do exactly what they say, all others be refused |
 
-Data: records of every format with keys added, renamed, nested, nulled, retyped and moved, through the
-readers. Each leaf of each record must be used, listed or refused; faults are counted by kind, and the first
-of each is printed.
+Faults of records are counted by kind, and the first of each is printed. The first upload that is taken
+wrongly, answered with a 5xx, or refused without a sentence or after 2 s ends the run, and is printed in its
+smallest form; a finished run is one that found none.
 """
 
 import argparse
+import os
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rich.console import Console
 
@@ -23,34 +31,43 @@ from bench.results import Goal, show, write
 from data.errors import UserError
 from data.home import base_folder
 from finetune.render import open_renderer
+from tests.adopted import fuzz as adopted
 from tests.serve.hostile.attack import MOST_SECONDS, World
 from tests.serve.hostile.fuzz import fuzz
 
 RESULTS = Path("bench/results")
-HALVES = ("uploads", "data")
+PARTS = ("data", "uploads", "foreign")
+
+Measured = tuple[list[dict[str, Any]], list[Goal], int]
+"""Rows, goals, and how many kinds of sentence were read."""
 
 console = Console(highlight=False)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", choices=HALVES, help="one half; both without it")
-    parser.add_argument("--count", type=int, default=10_000, help="adapters")
-    parser.add_argument("--records", type=int, default=5_000, help="records of each format")
-    parser.add_argument("--base", default="smollm2-135m-instruct-awq", help="whose format renders")
+    parser.add_argument("--only", choices=PARTS, help="one part; all of them without it")
+    parser.add_argument("--records", type=int, default=5_000, help="data: records of each format")
+    parser.add_argument("--base", default="smollm2-135m-instruct-awq", help="data: whose format renders")
+    parser.add_argument("--count", type=int, default=10_000, help="uploads: adapters")
+    parser.add_argument("--foreign", type=int, default=3_000, help="foreign: adapters")
     parser.add_argument(
         "--seed", type=int, default=secrets.randbelow(10**9), help="the same one, the same run"
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help="the folder that the figures go to")
     given = parser.parse_args()
-    if given.only != "uploads":
-        data(given.records, given.seed, given.base, given.out)
-    if given.only != "data":
-        uploads(given.count, given.seed, given.out)
+    for part in PARTS if given.only is None else (given.only,):
+        match part:
+            case "data":
+                data(given.records, given.seed, given.base, given.out)
+            case "uploads":
+                pushed(part, "count", given.count, given.seed, given.out / "fuzz.json", hostile)
+            case "foreign":
+                pushed(part, "foreign", given.foreign, given.seed, given.out / "fuzz-foreign.json", foreign)
 
 
 def data(count: int, seed: int, base: str, out: Path) -> None:
-    """The data half; UserError where a fault was found, after the figures are written."""
+    """Read changed records; UserError where a fault was found, after the figures are written."""
     command = f"python -m bench.fuzz --only data --records {count} --seed {seed}"
     console.print(command)
     began = time.monotonic()
@@ -70,33 +87,59 @@ def data(count: int, seed: int, base: str, out: Path) -> None:
         raise UserError(f"missed: {'; '.join(missed)}; each kind's first record stands above.")
 
 
-def uploads(count: int, seed: int, out: Path) -> None:
-    """The uploads half; UserError with the smallest adapter that did harm."""
-    command = f"python -m bench.fuzz --only uploads --count {count} --seed {seed}"
+def pushed(
+    part: str, option: str, count: int, seed: int, out: Path, measure: Callable[[Path, int, int], Measured]
+) -> None:
+    """Push `count` adapters; UserError with the smallest one that did harm."""
+    command = f"python -m bench.fuzz --only {part} --{option} {count} --seed {seed}"
     console.print(command)
     began = time.monotonic()
-    with TemporaryDirectory(prefix="enxerto-fuzz-") as folder, World.made(Path(folder)) as world:
+    with TemporaryDirectory(prefix="enxerto-fuzz-") as folder:
         try:
-            tally = fuzz(world, count, seed)
+            rows, goals, sentences = measure(Path(folder), count, seed)
         except AssertionError as error:
             raise UserError(f"{error}\n{chr(10).join(getattr(error, '__notes__', []))}") from None
-    seconds = time.monotonic() - began
+    for row in rows:
+        console.print(
+            "".join(f"{value:<20}" if isinstance(value, str) else f"{value:>10,}" for value in row.values())
+        )
+    console.print(f"{sentences} kinds of sentence, {time.monotonic() - began:.0f} s")
+    show(console, f"fuzz {part}", goals)
+    write(out, command, rows, goals)
+
+
+def hostile(folder: Path, count: int, seed: int) -> Measured:
+    with World.made(folder) as world:
+        tally = fuzz(world, count, seed)
     rows = [
         {"refused_when": where, "adapters": number, "share": round(number / tally.total, 3)}
         for where, number in sorted(tally.refused.items())
     ]
+    refused = sum(tally.refused.values())
     goals = [
-        Goal("adapters refused", f">= {count}", str(tally.total), tally.total >= count),
-        Goal("adapters taken, or answered with a 5xx", "0", "0", True),
+        Goal("adapters refused", f"all of {count}", str(refused), refused == tally.total >= count),
         Goal(
             "slowest refusal", f"< {MOST_SECONDS:g} s", f"{tally.slowest:.2f} s", tally.slowest < MOST_SECONDS
         ),
     ]
-    for row in rows:
-        console.print(f"{row['refused_when']:<12}{row['adapters']:>8,}{row['share']:>8.1%}")
-    console.print(f"{len(tally.sentences)} kinds of sentence, {seconds:.0f} s")
-    show(console, "fuzz uploads", goals)
-    write(out / "fuzz.json", command, rows, goals)
+    return rows, goals, len(tally.sentences)
+
+
+def foreign(folder: Path, count: int, seed: int) -> Measured:
+    os.environ["ENXERTO_HOME"] = str(folder / "home")
+    with adopted.World.made(folder) as world:
+        os.environ["ENXERTO_API_KEY"] = world.server.key
+        tally = adopted.fuzz(world, count, seed)
+    rows = [
+        {"last_change": kind, "taken": tally.taken[kind], "refused": tally.refused[kind]}
+        for kind in sorted({*tally.taken, *tally.refused})
+    ]
+    told = tally.taken.total() + tally.refused.total()
+    goals = [
+        Goal("taken and exact, or refused", f"all of {count}", str(told), told == tally.total >= count),
+        Goal("of them taken", "> 0", str(tally.taken.total()), tally.taken.total() > 0),
+    ]
+    return rows, goals, len(tally.sentences)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ def read(params: bytes | None, layout: BaseLayout) -> Settings:
     except ValueError as error:
         raise UserError(f"{PARAMS} cannot be read ({error}); copy it from the checkpoint again.") from None
     lora = told.get("lora") if isinstance(told, dict) else None
+    lora = lora if isinstance(lora, dict) else {}
     match lora:
         case {"rank": int(rank), "scaling": int() | float() as scaling} if 1 <= rank <= 512 and scaling > 0:
             pass

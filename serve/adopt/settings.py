@@ -21,8 +21,18 @@ _OF_TRAINING = {
 }  # fmt: skip
 """Of training, loading and people: the finished matrices are the same whatever they say."""
 
-_STARTS = {"pissa", "olora", "corda", "loftq", "lora_ga"}
-"""Starts that change the base under the adapter: its matrices are right on that changed base alone."""
+_CONVERTED = (
+    "save it again as a plain LoRA with PEFT's save_pretrained(OUT, "
+    "path_initial_model_for_weight_conversion=START), where START is the adapter before its first step"
+)
+_STARTS = {
+    "pissa": _CONVERTED,
+    "olora": _CONVERTED,
+    "corda": _CONVERTED,
+    "loftq": "retrain with the default start",
+    "lora_ga": "retrain with the default start",
+}
+"""Starts that change the base under the adapter: its matrices are right on that alone; and the way out."""
 
 _PLAIN_STARTS = {"gaussian", "orthogonal", "mica", "eva", "default", "kaiming", "zero"}
 
@@ -94,11 +104,10 @@ def read(data: bytes) -> Settings:
 def _refuse_harmful(config: dict[str, Any]) -> None:
     start = config.get("init_lora_weights")
     name = start.partition("_niter_")[0].lower() if isinstance(start, str) else start
-    if name in _STARTS:
+    if isinstance(name, str) and name in _STARTS:
         raise _refused(
             f"init_lora_weights is {shown(str(start))!r}, which changed the base under the adapter",
-            "save it again as a plain LoRA with PEFT's save_pretrained(OUT, "
-            "path_initial_model_for_weight_conversion=START)",
+            _STARTS[name],
         )
     if isinstance(name, str) and name not in _PLAIN_STARTS:
         raise _refused(f"init_lora_weights is {shown(name)!r}, an unknown start", "retrain with the default")

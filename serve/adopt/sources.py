@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,8 +36,8 @@ def fetched(source: str) -> Iterator[Place]:
     if source.startswith("hf:"):
         yield _of_hub(source)
     elif source.startswith("s3://"):
-        with TemporaryDirectory(prefix="enxerto-push-") as folder:
-            yield _of_bucket(source, Path(folder))
+        with TemporaryDirectory(prefix="enxerto-push-") as made:
+            yield _of_bucket(source, Path(made))
     elif re.match(r"[a-z][a-z0-9+]*://", source):
         raise UserError(
             f"{shown(source)} is no place that adapters are taken from; give a folder, "
@@ -174,12 +173,3 @@ def _empty(where: str, left: tuple[str, ...]) -> str:
         inner = ", ".join(sorted({name.partition("/")[0] for name in folders})[:8])
         return f"{where} holds no adapter itself; name one of its folders: {shown(inner, 200)}."
     return f"{where} holds no adapter; it has {shown(', '.join(left[:6]) or 'nothing', 200)}."
-
-
-def room_for(folder: Path, size: int) -> None:
-    """UserError unless a file of `size` bytes has room in the temporary folder."""
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise UserError(
-            f"{size} bytes are to be written to {folder}, and {free} are free; set TMPDIR elsewhere."
-        )

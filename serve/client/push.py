@@ -42,7 +42,10 @@ def push(
     """
     checked_name(name)
     with fetched(str(source)) as place:
-        found = look(place.folder)
+        try:
+            found = look(place.folder)
+        except OSError as error:
+            raise UserError(f"{place.folder} cannot be read ({error.strerror}).") from None
         if left := sorted({*found.left, *place.left}):
             say(f"not uploaded: {_listed(left)}")
         if found.layout == "enxerto":
@@ -50,7 +53,14 @@ def push(
         with TemporaryDirectory(prefix="enxerto-push-") as made:
             layout = BaseLayout.model_validate(ask("GET", "/v1/base", url))
             folder = Path(made) / "adapter"
-            manifest = adopt(found, layout, folder, place.source, name)
+            try:
+                manifest = adopt(found, layout, folder, place.source, name)
+            except OSError as error:
+                raise UserError(
+                    f"the adapter could not be mapped ({error.strerror}: {error.filename or made}); it is "
+                    "read "
+                    f"from {place.folder} and written to {made}: make room, or set TMPDIR elsewhere."
+                ) from None
             say(adopted(manifest))
             if why := add_probes(folder, manifest, url):
                 say(f"no parity probes come with it: {why}")

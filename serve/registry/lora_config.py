@@ -49,7 +49,7 @@ class LoraConfig(BaseModel):
     """Taken where it excludes none of the modules that are changed; see `validate`."""
     bias: Literal["none"] = "none"
     use_rslora: bool = False
-    init_lora_weights: bool | PlainStart | None = True
+    init_lora_weights: bool | PlainStart = True
     """The names of other starts (PiSSA, OLoRA) stand for a changed base."""
     task_type: Literal["CAUSAL_LM"] | None = None
     # For people and for training; serving reads none of these.
@@ -75,12 +75,21 @@ class LoraConfig(BaseModel):
                 raise ValueError(f"{name} is set, and this server runs plain LoRA alone")
         if isinstance(config.get("exclude_modules"), str):
             raise ValueError("exclude_modules is set to a pattern; name the modules in a list")
-        return {name: value for name, value in config.items() if name not in WITHOUT_EFFECT}
+        return {name: value for name, value in config.items() if not cls._is_absent(name, value)}
+
+    @classmethod
+    def _is_absent(cls, name: str, value: Any) -> bool:
+        """Null is as good as absent where there is a default, and so is what says nothing under a key of a
+        newer PEFT."""
+        field = cls.model_fields.get(name)
+        if field is None:
+            return name in WITHOUT_EFFECT or says_nothing(value)
+        return value is None and not field.is_required()
 
 
 def says_nothing(value: Any) -> bool:
     """Whether a setting is null, false or empty, which is as good as absent."""
-    return value is None or value is False or value in ([], {}, "")
+    return value is None or value is False or value in ([], {})
 
 
 _ENGINE_READS = {"peft_type", "r", "lora_alpha", "target_modules", "bias", "use_rslora", "task_type"}

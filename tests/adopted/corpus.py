@@ -173,7 +173,7 @@ def _trl(maker: Maker, steps: int) -> Sample:
         max_steps=steps,
         save_steps=steps,
         per_device_train_batch_size=2,
-        learning_rate=0.02,
+        learning_rate=0.01,
         report_to=[],
         use_cpu=True,
         bf16=False,

@@ -35,10 +35,11 @@ def updates(folder: Path) -> dict[str, Any]:
     return found
 
 
-def same(found: dict[str, Any], expected: dict[str, Any]) -> None:
+def same(found: dict[str, Any], expected: dict[str, Any]) -> bool:
     assert found.keys() == expected.keys()
     for module, value in expected.items():
         np.testing.assert_allclose(found[module], value, rtol=1e-5, atol=1e-6)
+    return True
 
 
 def plain(scale: Callable[[str], float] = lambda module: 2.0, **ranks: int) -> dict[str, Any]:
@@ -261,6 +262,62 @@ def test_settings_that_change_what_is_right_are_refused_by_name(
     harmful: dict[str, Any], why: str, tmp_path: Path
 ) -> None:
     refused(write(tmp_path / "in", **harmful), tmp_path, why)
+
+
+JUNK = [
+    None,
+    True,
+    False,
+    -1,
+    0,
+    1.5,
+    2**70,
+    "x",
+    "",
+    [],
+    {},
+    [1],
+    [None],
+    [[]],
+    {"a": 1},
+    {"a": None},
+    {"": 2},
+    ["q_proj", 3],
+]
+KEYS = [
+    "peft_type", "r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "target_modules", "bias",
+    "exclude_modules", "layers_to_transform", "layers_pattern", "init_lora_weights", "task_type", "use_dora",
+    "base_model_name_or_path", "modules_to_save", "runtime_config", "eva_config", "lora_dropout", "newest",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_whatever_a_key_holds_there_is_an_update_or_a_sentence(key: str, tmp_path: Path) -> None:
+    for number, value in enumerate(JUNK):
+        folder = write(tmp_path / f"in{number}", **{key: value})
+        try:
+            mapped(folder, tmp_path / f"out{number}")
+        except UserError as error:
+            assert str(error).endswith(".") and str(error).isprintable() and len(str(error)) < 600
+        else:
+            # The two that scale the update are looked at elsewhere.
+            assert key in ("lora_alpha", "use_rslora") or same(updates(tmp_path / f"out{number}"), plain())
+
+
+@pytest.mark.parametrize("value", JUNK)
+def test_whatever_params_json_holds_there_is_a_sentence(value: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    save_file({"layers.0.attention.wq.lora_A.weight": np.ones((4, 16), "f4")}, folder / "lora.safetensors")
+    for told in (value, {"lora": value}, {"lora": {"rank": value, "scaling": 2.0}}):
+        (folder / "params.json").write_text(json.dumps(told))
+        with pytest.raises(UserError):
+            mapped(folder, tmp_path / "out")
+    (folder / "lora.safetensors").rename(folder / "adapters.safetensors")
+    for told in (value, {"lora_parameters": value}, {"lora_parameters": {"rank": 4, "scale": value}}):
+        (folder / CONFIG).write_text(json.dumps(told))
+        with pytest.raises(UserError):
+            mapped(folder, tmp_path / "out")
 
 
 def refused(folder: Path, tmp_path: Path, why: str) -> None:

@@ -19,6 +19,7 @@ from serve.client.push import push
 from serve.registry.fsck import fsck
 from tests.adopted import plain
 from tests.serve import tiny
+from tests.serve.test_cli import serve
 from tests.serve.test_client import listening
 from tests.serve.tiny import CONFIG, WEIGHTS, Base, TinyServer
 
@@ -67,6 +68,17 @@ def test_a_trainers_folder_answers_and_is_marked_as_adopted(
     assert set(shown["files"]) == {"adapter_config.json", "adapter_model.safetensors", "manifest.json"}
     assert push(folder, "foreign", ["default"], url)["version"] == 1, "the same files are the same version"
     assert fsck(server.registry.storage).problems == []
+
+
+def test_the_command_says_what_it_left_and_what_is_not_known(folder: Path, url: str) -> None:
+    code, out, err = serve("push", folder, "--name", "foreign", url=url)
+    assert code == 0 and out.startswith("foreign@1 is ready, alias default (sha256:")
+    assert err.splitlines()[0] == "not uploaded: tokenizer.json, training_args.bin"
+    assert "claims base grafters/Tiny" in err and "its layers fit tiny-awq" in err
+    code, out, _ = serve("show", "foreign", url=url)
+    assert code == 0
+    assert "trained elsewhere: folder outputs (peft, sha256:" in out
+    assert "claims base grafters/Tiny; parity not checked: no probes came with it" in out
 
 
 def test_one_of_ours_is_not_marked(tmp_path: Path, base: Base, server: TinyServer, url: str) -> None:

@@ -174,7 +174,7 @@ def test_a_program_knows_its_version_and_completes_words(program: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["push", "nowhere", "--name", "support"], "error: nowhere is no folder"),
+        (["push", "nowhere", "--name", "support"], "error: nowhere does not exist"),
         (["push", ".", "--name", "Support"], "error: adapter name 'Support' is not allowed"),
         (["promote", "support"], "error: 'support' is no version; write NAME@NUMBER, as in support@3."),
         (["promote", "support:canary"], "is no version"),

@@ -94,7 +94,17 @@ def test_a_missing_file_is_refused(adapter: Path, base: Base, missing: str) -> N
         ({"init_lora_weights": "pissa"}, "init_lora_weights"),
         ({"auto_mapping": {"base_model_class": "Evil", "parent_library": "evil"}}, "auto_mapping"),
         ({"vllm_lora_scaling_factor": 9.0}, "vllm_lora_scaling_factor"),
-        ({"something_new": None}, "something_new"),
+        ({"something_new": 0}, "something_new"),
+        ({"something_new": ""}, "something_new"),
+        ({"exclude_modules": ["q_proj"]}, "exclude_modules names 'q_proj'"),
+        ({"exclude_modules": ["layers.0.mlp.down_proj"]}, "exclude_modules names"),
+        ({"exclude_modules": ".*q_proj"}, "exclude_modules is set to a pattern"),
+        ({"runtime_config": {"ephemeral_gpu_offload": False, "hook": "x"}}, "runtime_config.hook"),
+        ({"runtime_config": "x"}, "runtime_config"),
+        ({"enable_lora": [True, False, True]}, "enable_lora"),
+        ({"merge_weights": "yes"}, "merge_weights"),
+        ({"init_lora_weights": "olora"}, "init_lora_weights"),
+        ({"init_lora_weights": "loftq"}, "init_lora_weights"),
     ],
 )
 def test_a_config_beyond_plain_lora_is_refused(
@@ -103,6 +113,35 @@ def test_a_config_beyond_plain_lora_is_refused(
     tiny.change_config(adapter, **changes)
     tiny.sign(adapter, base)
     refused(adapter, base, why)
+
+
+@pytest.mark.parametrize(
+    "says_nothing",
+    [
+        {"init_lora_weights": "gaussian"},
+        {"init_lora_weights": "orthogonal"},
+        {"init_lora_weights": None},
+        {"init_lora_weights": False},
+        {"exclude_modules": ["lm_head"]},
+        {"exclude_modules": ["embed_tokens", "v_proj"]},
+        {"exclude_modules": []},
+        {"enable_lora": None, "merge_weights": False},
+        {"runtime_config": {"ephemeral_gpu_offload": True}},
+        {"runtime_config": {}},
+        {"runtime_config": None},
+        {"alora_invocation_tokens": None, "arrow_config": None, "use_qalora": False, "qalora_group_size": 16},
+        {"use_rslora": None, "bias": None, "lora_dropout": None, "inference_mode": None},
+        {"a_key_of_2027": None, "another": [], "a_third": {}, "a_fourth": False},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_a_config_that_says_nothing_more_passes(
+    adapter: Path, base: Base, says_nothing: dict[str, Any]
+) -> None:
+    plain = tiny.check_adapter(adapter, base).config
+    tiny.change_config(adapter, **says_nothing)
+    tiny.sign(adapter, base)
+    assert tiny.check_adapter(adapter, base).config == plain, "the engine sees none of it"
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,9 @@ def further(file: str, *path: str) -> Mutation:
     def mutate(draw: Draw, files: Files) -> str:
         value = json.loads(files[file])
         key = "unknown" + draw(WORDS)
-        at(value, *path)[key] = draw(JSON)
+        # In a config, what says nothing is no extension.
+        says = JSON.filter(lambda one: one is not None and one is not False and one not in ([], {}))
+        at(value, *path)[key] = draw(says if file == CONFIG else JSON)
         files[file] = json.dumps(value).encode()
         return f"{file} has {'.'.join([*path, key])!r}"
 
@@ -106,6 +108,12 @@ def at(value: Any, *path: str) -> Any:
 
 # --- adapter_config.json ---
 
+
+def _set(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Null is as good as absent."""
+    return strategy.filter(lambda value: value is not None)
+
+
 NO_STRING = st.sampled_from([True, -1, 1.5, [], {}])
 CONFIG_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "peft_type": other("LORA", JUNK | WORDS),
@@ -118,12 +126,12 @@ CONFIG_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     | st.lists(st.sampled_from(["q_proj", "down_proj", "c_attn"]), max_size=3).filter(
         lambda names: set(names) != {"q_proj", "down_proj"}
     ),
-    "bias": other("none", JUNK | WORDS),
-    "use_rslora": other(True, JUNK),
-    "init_lora_weights": other(True, JUNK | WORDS),
+    "bias": _set(other("none", JUNK | WORDS)),
+    "use_rslora": _set(other(True, JUNK)),
+    "init_lora_weights": _set(other(True, JUNK | WORDS)),
     "task_type": (JUNK | WORDS).filter(lambda value: value is not None),
-    "lora_dropout": st.sampled_from([-1, 1, 1.5, math.nan, math.inf, "0", None, [], True]),
-    "inference_mode": other(True, JUNK),
+    "lora_dropout": st.sampled_from([-1, 1, 1.5, math.nan, math.inf, "0", [], True]),
+    "inference_mode": _set(other(True, JUNK)),
     "base_model_name_or_path": NO_STRING | WORDS.filter(lambda name: name not in ("", "tiny-awq")),
     "revision": NO_STRING,
     "peft_version": NO_STRING,
