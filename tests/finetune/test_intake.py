@@ -21,7 +21,8 @@ PAIR = {"prompt": "q", "chosen": "yes", "rejected": "no"}
 
 BAD: dict[str, str] = {
     "cannot be read": "{broken",
-    "breaks a rule": json.dumps({"messages": [USER, ANSWER, {"role": "tool", "tool_call_id": "x", "content": "y"}]}),
+    "breaks a rule": json.dumps(
+        {"messages": [USER, ANSWER, {"role": "tool", "tool_call_id": "x", "content": "y"}]}),
     "cannot be rendered": json.dumps({"messages": [USER, ANSWER | {"content": "a<|im_end|>"}]}),
 }  # fmt: skip
 BAD_PAIRS = {
