@@ -228,7 +228,7 @@ def _name(value: str) -> str:
 
 
 class Recipe(Strict):
-    """A training run: `finetune train RECIPE`."""
+    """A training run, from the base and the data to the adapter."""
 
     name: Annotated[str, AfterValidator(_name)]
     """The adapter's name: small letters, digits, `.`, `_` and `-`."""

@@ -1,4 +1,4 @@
-"""`finetune preview RECIPE` shows what its training learns: cut, left out, not learned, passed over, and why."""
+"""`finetune preview RECIPE` shows what its training learns, what is cut, left out or passed over, and why."""
 
 import json
 import os
