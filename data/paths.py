@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from data.errors import UserError
+
 _ROOTS = (".git", "pyproject.toml")
 """What a project's own folder holds."""
 
@@ -31,6 +33,11 @@ def looked(path: str, beside: Path | None) -> str:
         return ""
     folders = [Path.cwd(), *(_above(beside) if beside else [])]
     return " or ".join(dict.fromkeys(str(folder) for folder in folders))
+
+
+def sought(error: UserError, folders: str) -> UserError:
+    """The error about a file that lies nowhere, with the folders in which it was looked for."""
+    return UserError(f"{str(error).rstrip('.')} (looked in {folders}).") if folders else error
 
 
 def _above(beside: Path) -> list[Path]:

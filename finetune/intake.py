@@ -1,6 +1,7 @@
 """A recipe's records on their way into training: sound ones pass, bad ones stop it or are skipped."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -9,6 +10,7 @@ from typing import Literal, Protocol, TypeVar
 
 from data import rules
 from data.errors import UserError
+from data.formats.marks import SKIP
 from data.mistakes import listed
 from data.rules import Problem
 
@@ -22,6 +24,9 @@ BAD = frozenset((UNREADABLE, UNSOUND, UNRENDERABLE))
 SKIPPED = "skipped.jsonl"
 """In the folder of a run: where each skipped record stands, and what is wrong with it."""
 
+_ADVICE = re.compile(rf"(;|,? or) {re.escape(SKIP)}")
+"""A next step that was taken already."""
+
 Value = TypeVar("Value", covariant=True)
 
 
@@ -34,6 +39,8 @@ class Read(Protocol[Value]):
     def problem(self) -> str | None: ...
     @property
     def unused(self) -> tuple[str, ...]: ...
+    @property
+    def ends(self) -> bool: ...
     def taken(self) -> Value: ...
 
 
@@ -54,7 +61,8 @@ class Intake:
     """What was read, what of it is bad, and which keys said nothing.
 
     With `on_error` "stop" no record passes behind a bad one, but all are read: `finish` then says how many
-    are bad. With "skip" they are left out, and `skipped` has them.
+    are bad. With "skip" they are left out, and `skipped` has them. A file that ends before its end is never
+    skipped: nobody knows what it lacks.
     """
 
     on_error: OnError = "stop"
@@ -70,6 +78,8 @@ class Intake:
         for record in records:
             self.records += 1
             self.unused.update(record.unused)
+            if record.problem is not None and record.ends:
+                raise UserError(f"{record.where}: {record.problem}")
             if record.problem is not None:
                 self.refuse(record.where, UNREADABLE, record.problem)
                 continue
@@ -81,6 +91,8 @@ class Intake:
 
     def refuse(self, where: str, reason: str, problem: str) -> None:
         """Count a bad record, which is no part of what is learned."""
+        if self.on_error == "skip":
+            problem = _ADVICE.sub("", problem)
         self.skipped.append(Skipped(where, reason, problem))
 
     def finish(self) -> None:

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from data.errors import UserError
 from data.formats import raw, text
+from data.formats.places import files
+from data.paths import sought
 from data.sources import Source
 
 Kind = Literal["conversation", "preference"]
@@ -23,12 +25,17 @@ def kind_of(source: str, ignore: frozenset[str] = frozenset()) -> Kind:
 
 
 def check(source: Source, learned: Kind, ignore: frozenset[str] = frozenset()) -> None:
-    """UserError where a source's first record shows that it holds what this run cannot learn from."""
+    """UserError where a source lies nowhere, or its first record is what this run cannot learn from."""
     if learned == "preference" and source.format is not None:
         raise UserError(
             f"{source.path}: preferences are told apart by their keys, but the source names the format"
             f" {source.format!r}; delete its `format`."
         )
+    if not source.path.startswith("hf:"):
+        try:
+            files(source.at)
+        except UserError as error:
+            raise sought(error, source.looked(source.path)) from None
     keys = first_keys(source.at, ignore)
     if learned == "conversation" and (names := compared(keys)):
         also = "".join(

@@ -3,7 +3,7 @@
 Of axolotl, LLaMA-Factory, TRL, transformers' TrainingArguments, PEFT, Unsloth, ms-swift and torchtune.
 """
 
-_SAME = {
+SAME = {
     "base": "base_model model model_name model_name_or_path model_id pretrained_model_name_or_path",
     "base.weights": "load_in_4bit load_in_8bit quantization_bit",
     "method": "stage rl rlhf_type",
@@ -56,14 +56,14 @@ _SAME = {
 """A recipe's key, and what others call it."""
 
 _NO_NEED = "it needs no key here: "
-_OTHERWISE = {
+OTHERWISE = {
     f"{_NO_NEED}the base's own chat format is used, as the server uses it.": (
         "tokenizer template chat_template prompt_template conversation special_tokens"
     ),
     f"{_NO_NEED}every adapter here is a LoRA; its settings stand under `lora`.": (
         "adapter finetuning_type peft_type task_type use_peft train_type tuner_type"
     ),
-    "vLLM serves no adapter that trains other parts of the model than LoRA matrices; remove it.": (
+    "no adapter that trains other parts of the model than LoRA matrices is served by vLLM; remove it.": (
         "bias lora_bias modules_to_save lora_modules_to_save additional_target"
     ),
     f"{_NO_NEED}each record's own keys tell its format; a source's `format` names it.": (
@@ -124,6 +124,4 @@ _OTHERWISE = {
 }
 """What to say of other keys."""
 
-ELSEWHERE = {
-    key: here for table in (_SAME, _OTHERWISE) for here, keys in table.items() for key in keys.split()
-}
+ELSEWHERE = {key: here for table in (SAME, OTHERWISE) for here, keys in table.items() for key in keys.split()}

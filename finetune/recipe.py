@@ -69,7 +69,7 @@ class Data(Strict):
     learn: Learn = "all"
     """Which answers are learned (`method: sft`): all, the last one only, or those that call tools."""
     ignore: Annotated[list[str], _Few] = []
-    """Keys of records to pass over, such as `source` or `messages.thinking`; others are refused."""
+    """Keys of records to pass over, such as "notes" or "messages[].mood"; other unknown ones are refused."""
     on_error: Literal["stop", "skip"] = "stop"
     """At a record that cannot be learned: stop, or leave it out, count it, and list it in `skipped.jsonl`."""
     heldout_files: Annotated[list[Path], _Few] = []
@@ -228,7 +228,7 @@ def _name(value: str) -> str:
 
 
 class Recipe(Strict):
-    """A training run: `finetune train RECIPE`."""
+    """A training run, from the base and the data to the adapter."""
 
     name: Annotated[str, AfterValidator(_name)]
     """The adapter's name: small letters, digits, `.`, `_` and `-`."""

@@ -13,6 +13,7 @@ from data.manifest import BaseManifest, DatasetEntry, read_base
 from data.probes import FILE as PROBES
 from finetune.base.resolve import find
 from finetune.intake import BAD, SKIPPED
+from finetune.kinds import Kind, check
 from finetune.progress import steps
 from finetune.quiet import quiet
 from finetune.recipe import Recipe
@@ -34,6 +35,10 @@ def train(recipe: Recipe, *, restart: bool = False, resume: bool = False) -> Pat
         must_be_unfinished(recipe)
     folder = find(recipe.base.name)
     base = read_base(folder)
+    for source in recipe.data.train:  # what a first record shows is said before the base is loaded
+        if not source.path.startswith("hf:"):
+            kind: Kind = "preference" if recipe.method == "dpo" else "conversation"
+            check(source, kind, frozenset(recipe.data.ignore))
     with workplace(recipe, restart) as place:
         place.own(base=base.fingerprint)
         with quiet(place.log) as console:

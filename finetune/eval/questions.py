@@ -8,6 +8,7 @@ from typing import TypeVar
 from data import digest, formats
 from data.chat import AssistantMessage, Conversation, text_of
 from data.errors import UserError
+from data.paths import sought
 from data.report import Answer, Call, SuiteEntry
 from finetune.eval import bfcl, scorers, scorers_named
 from finetune.eval.question import Question
@@ -58,7 +59,11 @@ def _of_task(task: Task, seed: int) -> list[Question]:
             for category in dict.fromkeys(task.categories)
             for question in _drawn(bfcl.questions(task.name, category), task.limit, seed)
         ]
-    conversations = list(formats.read(task.opened(task.data)))
+    try:
+        conversations = list(formats.read(task.opened(task.data)))
+    except UserError as error:
+        here = Path(task.opened(task.data)).exists()
+        raise (error if here else sought(error, task.looked(task.data))) from None
     if not conversations:
         raise UserError(f"{task.data} holds no conversation; task {task.name!r} needs at least one.")
     named = zip(_unique_ids(conversations, task.data), conversations, strict=True)

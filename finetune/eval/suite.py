@@ -113,7 +113,7 @@ Task = ToolsTask | BfclTask | ReferenceTask | PerplexityTask | ChatTask
 
 
 class Suite(Strict):
-    """What is asked: `finetune eval SUITE`."""
+    """What is asked of every model, and how."""
 
     name: str = Field(min_length=1)
     """What reports and gates know it by."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from data.formats import Raw
 from data.splits import Keys
-from finetune.intake import UNRENDERABLE
+from finetune.intake import UNREADABLE, UNRENDERABLE
 from finetune.kinds import Kind
 from finetune.render import Learn
 from finetune.too_long import TooLong, longer
@@ -59,6 +59,12 @@ class Examined:
         self.tally.found[kind] += 1
         if SEVERITY[kind] != "note":
             self.findings.append(Finding(kind, where, message))
+
+    def unreadable(self, where: str, problem: str | None, ends: bool) -> None:
+        """A record could not be read, or with `ends` nothing from it on."""
+        self.tally.dropped[UNREADABLE] += 1
+        kind = "cut_off" if ends else "unreadable"
+        self.note(kind, where, problem or "it cannot be read; mend it.")
 
     def rendered(self, make: Callable[[], Made], where: str) -> Made | None:
         """What `make` renders; None, and a finding, where the base cannot."""

@@ -3,7 +3,6 @@
 from data.duplicates import fingerprint
 from data.formats import preference, record
 from data.splits import keys_of
-from finetune.intake import UNREADABLE
 from finetune.render import Renderer, open_renderer
 from finetune.validate import conversations, preferences
 from finetune.validate.chunk import Chunk, Examined, Settings
@@ -30,7 +29,7 @@ class Examiner:
             read = record(raw, chunk.format, self._settings.ignore)
             result.tally.unused.update(read.unused)
             if (one := read.conversation) is None:
-                _unreadable(read.where, read.problem, result)
+                result.unreadable(read.where, read.problem, read.ends)
                 continue
             if not conversations.examine(one, read.where, self._renderer, self._settings, result):
                 continue
@@ -46,7 +45,7 @@ class Examiner:
             read = preference.record(raw, self._settings.ignore)
             result.tally.unused.update(read.unused)
             if (one := read.preference) is None:
-                _unreadable(read.where, read.problem, result)
+                result.unreadable(read.where, read.problem, read.ends)
                 continue
             if not preferences.examine(one, read.where, self._renderer, self._settings, result):
                 continue
@@ -56,8 +55,3 @@ class Examiner:
             if self._settings.split:
                 result.keys.append(keys_of(one.asked()))
         result.fingerprints, result.answered = b"".join(prints), b"".join(answered)
-
-
-def _unreadable(where: str, problem: str | None, result: Examined) -> None:
-    result.tally.dropped[UNREADABLE] += 1
-    result.note("unreadable", where, problem or "it cannot be read; mend it.")

@@ -19,6 +19,7 @@ _ACROSS = 4
 _HEADINGS = {
     "unreadable_source": "sources that cannot be read",
     "empty_source": "sources without records",
+    "cut_off": "files that end before their end",
     "unreadable": "records that cannot be read",
     "role_order": "roles out of order",
     "orphan_result": "results without a call",
@@ -102,7 +103,11 @@ def _table(report: Report, sources: list[Source]) -> Table:
         row(what, partial(_count, "cut", what))
     for reason in dict.fromkeys(reason for source in sources for reason in source.tally.dropped):
         row(f"left out: {reason}", partial(_count, "dropped", reason))
-    for kind in _HEADINGS:
+    # What stands below with its places is counted here where several sources have it.
+    counted = [
+        kind for kind in _HEADINGS if len(report.sources) > 1 or report.findings.severity[kind] == "note"
+    ]
+    for kind in counted:
         row(_HEADINGS[kind], partial(_count, "found", kind), style=_style(report.findings.severity[kind]))
     return table
 

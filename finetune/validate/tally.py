@@ -13,6 +13,7 @@ SEVERITY: dict[str, Severity] = {
     **RULES,
     "unreadable_source": "error",
     "empty_source": "error",
+    "cut_off": "error",
     "unreadable": "error",
     "not_renderable": "error",
     "limit": "error",

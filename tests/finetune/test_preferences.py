@@ -92,7 +92,7 @@ def test_pairs_that_are_too_long_on_either_side_are_dropped_and_counted(base: Pa
     exact = max(len(row.prompt) + max(len(row.chosen), len(row.rejected)) for row in made.rows)
     assert len(prepare_pairs([source], open_renderer(base), exact).rows) == 1
     with pytest.raises(
-        UserError, match=r"a\.jsonl: 3 longer than \d+ tokens; raise data\.max_length or add pref"
+        UserError, match=r"a\.jsonl: 3 longer than \d+ tokens; raise data\.max_length \(the longest row has"
     ):
         prepare_pairs([source], open_renderer(base), exact - 1)
 

@@ -213,3 +213,39 @@ def test_two_processes_learn_what_one_learns(bench: Bench) -> None:
     for here, there in zip(evaluations(bench, "one"), evaluations(bench, "two"), strict=True):
         assert there["heldout_loss"] == pytest.approx(here["heldout_loss"], rel=1e-4)
     assert manifest(bench, "two").training["processes"] == 2
+
+
+def test_bad_records_are_skipped_counted_and_listed(bench: Bench) -> None:
+    path = bench.folder / "some.jsonl"
+    path.write_text(bench.chats.read_text() + "{broken\n")
+    train = TRAIN | {"steps": 1}
+    stopped = bench.finetune("train", bench.recipe(data={"train": str(path), "max_length": 256}, train=train))
+    assert stopped.returncode == 2 and "Traceback" not in stopped.stderr
+    assert f"{path}:11: not JSON" in stopped.stderr and "`data.on_error: skip`" in stopped.stderr
+    data = {"train": str(path), "max_length": 256, "on_error": "skip"}
+    result = bench.finetune("train", bench.recipe(data=data, train=train))
+    assert result.returncode == 0, result.stderr
+    assert "left out 1 cannot be read; " in result.stderr
+    assert "its skipped.jsonl names the records" in " ".join(result.stderr.split())
+    (line,) = (bench.folder / "run" / "skipped.jsonl").read_text().splitlines()
+    assert json.loads(line)["where"] == f"{path}:11"
+    entry = manifest(bench).dataset
+    assert (entry.dropped, entry.conversations) == ({"cannot be read": 1}, 10)
+
+
+def test_train_keeps_to_the_limit_that_validate_keeps_to(bench: Bench) -> None:
+    """Both refuse, in the same words, what leaves too much out; and nothing of the run stays."""
+    for max_length, code in ((45, 2), (256, 0)):
+        path = bench.recipe(
+            f"limit{max_length}",
+            data={"train": str(bench.chats), "max_length": max_length},
+            train=TRAIN | {"steps": 1},
+        )
+        judged, trained = bench.finetune("validate", path), bench.finetune("train", path)
+        assert (judged.returncode, trained.returncode) == (code, code), trained.stderr
+        for said in (judged.stdout, trained.stderr) if code else ():
+            said = " ".join(said.split())
+            assert (
+                "of what could be learned is left out" in said and "data.limits.dropped allows 10.0%" in said
+            )
+    assert not (bench.folder / "limit45").exists() and not (bench.folder / "limit45.unfinished").exists()
