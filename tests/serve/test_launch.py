@@ -5,18 +5,18 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.serve.tiny import make_base
+from tests.waiting import PATIENCE, eventually
 
 
 def _up(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "serve", "up", *options]
     environment = os.environ | {"ENXERTO_HOME": str(home)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def test_a_port_in_use_is_said_before_the_engine_starts(tmp_path: Path) -> None:
@@ -26,12 +26,11 @@ def test_a_port_in_use_is_said_before_the_engine_starts(tmp_path: Path) -> None:
         other.listen()
         port = str(other.getsockname()[1])
         for given in ("tiny", str(base.folder)):
-            began = time.monotonic()
             ended = _up(tmp_path, "--base", given, "--port", port)
             assert ended.returncode == 2
             assert f"127.0.0.1:{port}" in ended.stderr
             assert len(ended.stderr.splitlines()) == 1
-            assert time.monotonic() - began < 10
+            assert "vLLM" not in ended.stdout
 
 
 def test_a_preload_that_cannot_be_is_said_before_the_engine_starts(tmp_path: Path) -> None:
@@ -68,7 +67,7 @@ from serve.engine import plugin
 def engine(ready):
     plugin.follow_server()
     ready.send(os.getpgrp())
-    time.sleep(60)
+    time.sleep(600)
 
 if __name__ == "__main__":
     os.environ[plugin.SERVER] = str(os.getpid())
@@ -77,7 +76,7 @@ if __name__ == "__main__":
     process = context.Process(target=engine, args=(there,))
     process.start()
     print(process.pid, here.recv(), flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -89,10 +88,7 @@ def test_the_engine_dies_with_a_killed_server(tmp_path: Path) -> None:
         engine, group = map(int, server.stdout.readline().split())
         assert group == engine, "Ctrl-C in the terminal must reach the server alone"
         server.send_signal(signal.SIGKILL)
-    end = time.monotonic() + 10
-    while _alive(engine):
-        assert time.monotonic() < end, "the engine outlived its server"
-        time.sleep(0.05)
+    eventually(lambda: not _alive(engine), "the engine outlived its server")
 
 
 def _alive(process: int) -> bool:
