@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bench.parent import die_with_parent
 from bench.ready import wait_until_ready
@@ -21,6 +22,10 @@ from tests.forked import Forge, forging
 
 # A hub that cannot be reached must not be asked.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# An example that takes long may only have waited for the processor.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 BASE = "smollm2-135m-instruct-awq"
 MAX_LORAS = 2

@@ -19,7 +19,8 @@ from finetune.model.choice import fastest_dtype
 from finetune.model.packed import PackedLinear
 from finetune.model.rms_norm import fuse_norms
 from finetune.recipe import Recipe
-from finetune.training.collate import IGNORED, lay
+from finetune.training.collate import lay
+from finetune.training.labels import IGNORED
 from finetune.training.loss import linear_cross_entropy
 
 _FEWEST, _MOST = 2, 8

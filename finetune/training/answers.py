@@ -8,7 +8,7 @@ import torch
 
 from finetune.recipe import Recipe
 from finetune.render import Renderer, open_renderer
-from finetune.training.collate import IGNORED
+from finetune.training.labels import IGNORED
 from finetune.training.rows import Rows
 from finetune.training.workplace import Workplace
 from finetune.training_report.page import Generation

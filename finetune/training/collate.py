@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-IGNORED = -100
+from finetune.training.labels import IGNORED
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from finetune.training.collate import IGNORED, Pass
+from finetune.training.collate import Pass
+from finetune.training.labels import IGNORED
 from finetune.training.plan import LOGITS
 
 

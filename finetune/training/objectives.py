@@ -6,7 +6,8 @@ from typing import Any, Protocol
 import torch
 
 from finetune.recipe import Recipe
-from finetune.training.collate import IGNORED, Pass
+from finetune.training.collate import Pass
+from finetune.training.labels import IGNORED
 from finetune.training.loss import token_losses
 
 Row = tuple[list[int], list[int]]

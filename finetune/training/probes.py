@@ -6,7 +6,8 @@ import torch
 
 from data.probes import TOP, Place, Probe, Probes
 from finetune.render import Renderer
-from finetune.training.collate import IGNORED, lay
+from finetune.training.collate import lay
+from finetune.training.labels import IGNORED
 
 ROWS, PLACES = 12, 8
 LONGEST = 512

@@ -23,7 +23,7 @@ from finetune.preferences import Pair, prepare_pairs
 from finetune.recipe import Recipe
 from finetune.render import open_renderer
 from finetune.staging import staging
-from finetune.training.collate import IGNORED
+from finetune.training.labels import IGNORED
 
 _VERSION = 2
 """Raised when the tables' columns, or the way rows are made, change."""

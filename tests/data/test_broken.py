@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import yaml
 
 from data.errors import UserError
 from data.formats import read, scan, text
+from tests.forked import Forge
 
 GOOD = '{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}'
 ROOT = Path(__file__).parents[2]
@@ -319,7 +318,7 @@ def test_there_are_enough_of_them() -> None:
 
 
 @pytest.mark.parametrize("content", [b'{"messages": [', b"", GOOD.encode("utf-16")])
-def test_the_command_line_exits_with_2(base: Path, tmp_path: Path, content: bytes) -> None:
+def test_the_command_line_exits_with_2(base: Path, tmp_path: Path, content: bytes, forge: Forge) -> None:
     path = tmp_path / "chats.jsonl"
     path.write_bytes(content)
     recipe = {
@@ -330,8 +329,7 @@ def test_the_command_line_exits_with_2(base: Path, tmp_path: Path, content: byte
         "output": str(tmp_path / "out"),
     }
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    command = [sys.executable, "-m", "finetune", "train", str(tmp_path / "recipe.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+    done = forge.run("finetune", "train", tmp_path / "recipe.yaml")
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: ") and str(path) in done.stderr
     assert "Traceback" not in done.stderr and not (tmp_path / "out").exists()

@@ -15,8 +15,7 @@ import httpx
 import psycopg
 
 from tests.conftest import free_port
-
-START_SECONDS = 60
+from tests.waiting import PATIENCE
 
 
 @contextmanager
@@ -82,7 +81,7 @@ def s3() -> Iterator[str]:
 
 
 def _wait(try_it: Callable[[], object], refused: type[Exception]) -> None:
-    end = time.monotonic() + START_SECONDS
+    end = time.monotonic() + PATIENCE
     while True:
         try:
             try_it()

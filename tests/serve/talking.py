@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -141,11 +140,3 @@ def chat(http: httpx.Client, said: str, model: str = "support", **more: Any) -> 
     # The server closes the connection behind a crash; a client that keeps it would see that too late.
     headers = {"connection": "close"} if said == "crash" else {}
     return http.post("/v1/chat/completions", json=body, headers=headers)
-
-
-def eventually(check: Callable[[], bool]) -> None:
-    """A request's end is counted a moment after its client has the last byte."""
-    end = time.monotonic() + 10
-    while not check():
-        assert time.monotonic() < end
-        time.sleep(0.01)

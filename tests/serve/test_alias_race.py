@@ -10,6 +10,7 @@ import pytest
 from tests.serve import tiny
 from tests.serve.test_client import listening
 from tests.serve.tiny import TinyServer
+from tests.waiting import PATIENCE
 
 CLIENTS = 4
 ALIAS = "/v1/adapters/support/aliases/default"
@@ -62,7 +63,7 @@ def _race(
     refused: list[int],
 ) -> None:
     """Take turns until none is left; in each, look and compare-and-swap until a move is acknowledged."""
-    with httpx.Client(base_url=url, headers=headers) as http:
+    with httpx.Client(base_url=url, headers=headers, timeout=PATIENCE) as http:
         for _ in turns:
             moved = False
             while not moved:

@@ -48,9 +48,11 @@ def listening(app: ASGIApp) -> Iterator[str]:
         thread.start()
         while not runner.started:
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        runner.should_exit = True
-        thread.join(timeout=10)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            runner.should_exit = True
+            thread.join(timeout=10)
 
 
 class Flaky:

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.serve import talking, tiny
 from tests.serve.talking import add, chat
 from tests.serve.test_client import listening
+from tests.waiting import PATIENCE
 
 DASHBOARD = json.loads((Path(__file__).parents[2] / "serve/dashboards/enxerto.json").read_text())
 
@@ -33,7 +34,10 @@ def labels_of(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     for seed, name in enumerate(("support", "sql")):
         add(server, folder, base, name, seed)
     server.app.state.engine = talking.TalkingEngine(base.manifest.name)
-    with listening(server.app) as url, httpx.Client(base_url=url, headers=server.headers) as http:
+    with (
+        listening(server.app) as url,
+        httpx.Client(base_url=url, headers=server.headers, timeout=PATIENCE) as http,
+    ):
         tool = {"type": "function", "function": {"name": "get_weather"}}
         chat(http, f"call {talking.CUT}", tools=[tool])
         chat(http, "words 3", stream=True)

@@ -7,7 +7,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,12 +19,15 @@ from serve.own_key import known_by_port
 from serve.registry.storage import open_storage
 from tests.serve.test_client import listening
 from tests.serve.tiny import make_base, make_server
+from tests.waiting import PATIENCE, eventually
 
 
 def _up(home: Path, *options: str, here: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "serve", "up", *options]
     environment = os.environ | {"ENXERTO_HOME": str(home)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, cwd=here)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE, cwd=here
+    )
 
 
 def _free_port() -> str:
@@ -41,12 +43,11 @@ def test_a_port_in_use_is_said_before_the_engine_starts(tmp_path: Path) -> None:
         other.listen()
         port = str(other.getsockname()[1])
         for given in ("tiny", str(base.folder)):
-            began = time.monotonic()
             ended = _up(tmp_path, "--base", given, "--port", port)
             assert ended.returncode == 2
             assert f"127.0.0.1:{port}" in ended.stderr
             assert len(ended.stderr.splitlines()) == 1
-            assert time.monotonic() - began < 10
+            assert "vLLM" not in ended.stdout
 
 
 def test_a_preload_that_cannot_be_is_said_before_the_engine_starts(tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ from serve.engine import plugin
 def engine(ready):
     plugin.follow_server()
     ready.send(os.getpgrp())
-    time.sleep(60)
+    time.sleep(600)
 
 if __name__ == "__main__":
     os.environ[plugin.SERVER] = str(os.getpid())
@@ -231,7 +232,7 @@ if __name__ == "__main__":
     process = context.Process(target=engine, args=(there,))
     process.start()
     print(process.pid, here.recv(), flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -243,10 +244,7 @@ def test_the_engine_dies_with_a_killed_server(tmp_path: Path) -> None:
         engine, group = map(int, server.stdout.readline().split())
         assert group == engine, "Ctrl-C in the terminal must reach the server alone"
         server.send_signal(signal.SIGKILL)
-    end = time.monotonic() + 10
-    while _alive(engine):
-        assert time.monotonic() < end, "the engine outlived its server"
-        time.sleep(0.05)
+    eventually(lambda: not _alive(engine), "the engine outlived its server")
 
 
 def _alive(process: int) -> bool:

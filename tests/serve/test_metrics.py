@@ -16,9 +16,10 @@ from serve.metrics import BASE, IDLE_SECONDS, NONE, OTHER, Metrics
 from serve.registry.records import Version
 from serve.watch import WatchedChat
 from tests.serve import talking, tiny
-from tests.serve.talking import TalkingEngine, add, chat, eventually
+from tests.serve.talking import TalkingEngine, add, chat
 from tests.serve.test_client import listening
 from tests.serve.tiny import Base, TinyServer
+from tests.waiting import PATIENCE, eventually
 
 MOST = 3
 """Versions with series of their own."""
@@ -39,7 +40,10 @@ def server(tmp_path: Path, base: Base) -> TinyServer:
 
 @pytest.fixture
 def http(server: TinyServer) -> Iterator[httpx.Client]:
-    with listening(server.app) as url, httpx.Client(base_url=url, headers=server.headers) as client:
+    with (
+        listening(server.app) as url,
+        httpx.Client(base_url=url, headers=server.headers, timeout=PATIENCE) as client,
+    ):
         yield client
 
 
@@ -265,7 +269,10 @@ def test_a_key_of_its_own_adapters_sees_no_others(http: httpx.Client, server: Ti
 def test_two_servers_of_one_process_count_apart(http: httpx.Client, tmp_path: Path, base: Base) -> None:
     other = tiny.make_server(tmp_path / "other", base)
     chat(http, "words 1", base.manifest.name)
-    with listening(other.app) as url, httpx.Client(base_url=url, headers=other.headers) as second:
+    with (
+        listening(other.app) as url,
+        httpx.Client(base_url=url, headers=other.headers, timeout=PATIENCE) as second,
+    ):
         assert Reading(second)("requests_total", BASE, "") == 0
     assert Reading(http)("requests_total", BASE, "") == 1
 
@@ -310,10 +317,11 @@ def test_watching_an_event_takes_under_50_microseconds(
             yield event
 
     async def seconds(events: AsyncIterator[str]) -> float:
-        began = time.perf_counter()
+        # Of the processor: what else runs on the machine makes no event more expensive.
+        began = time.thread_time()
         async for _ in events:
             pass
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     def watched() -> AsyncIterator[str]:
         seen = WatchedChat(server.app.state.watch, Request({"type": "http", "headers": []}), "key")

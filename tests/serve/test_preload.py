@@ -1,8 +1,6 @@
 """What a server holds before anybody asks, and what a client sees when it asks for too much."""
 
 import asyncio
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -17,6 +15,7 @@ from tests import virtual_time
 from tests.serve import tiny
 from tests.serve.test_adapter_routes import error
 from tests.serve.tiny import Base, TinyServer
+from tests.waiting import eventually
 
 CHAT = {"model": "support", "messages": [{"role": "user", "content": "hello"}]}
 
@@ -37,13 +36,6 @@ def versions(tmp_path: Path, base: Base) -> list[Version]:
     server.registry.set_alias("support", "beta", 3)
     server.registry.close()
     return made
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.mark.usefixtures("versions")
@@ -83,15 +75,23 @@ def test_a_version_that_failed_says_when_to_come_back_and_disturbs_no_other(
     tmp_path: Path, base: Base
 ) -> None:
     server = start(tmp_path, base)
-    with TestClient(server.app, headers=server.headers) as http:
-        server.engine.refuses = True
-        for _ in range(2):
-            refused = http.post("/v1/chat/completions", json=CHAT)
-            assert "the engine is full of sand" in error(refused, 503, "adapter_failed")
-            assert 4 <= int(refused.headers["retry-after"]) <= 5
-        server.engine.refuses = False
-        error(http.post("/v1/chat/completions", json=CHAT), 503, "adapter_failed")
-        assert http.post("/v1/chat/completions", json=CHAT | {"model": "sql@1"}).is_success
+
+    async def scene() -> None:
+        transport = httpx.ASGITransport(server.app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://tiny", headers=server.headers
+        ) as http:
+            server.engine.refuses = True
+            for _ in range(2):
+                refused = await http.post("/v1/chat/completions", json=CHAT)
+                assert "the engine is full of sand" in error(refused, 503, "adapter_failed")
+                assert int(refused.headers["retry-after"]) == 5
+            server.engine.refuses = False
+            error(await http.post("/v1/chat/completions", json=CHAT), 503, "adapter_failed")
+            other = await http.post("/v1/chat/completions", json=CHAT | {"model": "sql@1"})
+            assert other.is_success
+
+    virtual_time.run(scene())
     server.registry.close()
 
 
@@ -108,7 +108,7 @@ def test_a_server_that_starts_again_holds_what_it_held(
     again = start(tmp_path, base)
     assert held_before(again.registry, "http://127.0.0.1:9") == []
     with TestClient(again.app):
-        until(lambda: again.app.state.lifecycle.loaded() == ["sql@1", "support@1"])
+        eventually(lambda: again.app.state.lifecycle.loaded() == ["sql@1", "support@1"])
     again.registry.remove("sql", 1)
     assert [one.reference for one in held_before(again.registry, again.app.state.settings.url)] == [
         "support@1"
@@ -122,7 +122,7 @@ def test_a_pinned_version_is_there_again_after_a_start(
     server = start(tmp_path, base)
     server.registry.pin("support", 2, True)
     with TestClient(server.app):
-        until(lambda: server.app.state.lifecycle.loaded() == ["support@2"])
+        eventually(lambda: server.app.state.lifecycle.loaded() == ["support@2"])
     server.registry.close()
 
 

@@ -13,9 +13,10 @@ import pytest
 
 from serve.request_ids import REQUEST_LOG
 from tests.serve import talking, tiny
-from tests.serve.talking import add, chat, eventually
+from tests.serve.talking import add, chat
 from tests.serve.test_client import listening
 from tests.serve.tiny import TinyServer
+from tests.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +36,7 @@ def http(server: TinyServer) -> Iterator[httpx.Client]:
     once = httpx.Limits(max_keepalive_connections=0)
     with (
         listening(server.app) as url,
-        httpx.Client(base_url=url, headers=server.headers, limits=once) as client,
+        httpx.Client(base_url=url, headers=server.headers, limits=once, timeout=PATIENCE) as client,
     ):
         yield client
 

@@ -20,6 +20,7 @@ from tests.serve import tiny
 from tests.serve.talking import TalkingEngine, add, chat
 from tests.serve.test_client import listening
 from tests.serve.tiny import TinyServer
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +46,7 @@ def url(server: TinyServer) -> Iterator[str]:
 
 @pytest.fixture
 def http(server: TinyServer, url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, headers=server.headers) as client:
+    with httpx.Client(base_url=url, headers=server.headers, timeout=PATIENCE) as client:
         yield client
 
 
@@ -135,14 +136,14 @@ def test_the_moving_view_goes_on_until_ctrl_c(http: httpx.Client, url: str) -> N
     )
     os.close(theirs)
     seen = ""
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     try:
         while "last 1 s" not in seen:
             assert time.monotonic() < end, seen
             seen += os.read(ours, 2**16).decode()
             chat(http, "words 2")
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         os.close(ours)

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,20 @@ from tests.serve import tiny
 from tests.serve.test_adapter_routes import announce, error
 from tests.serve.test_client import listening
 from tests.serve.tiny import WEIGHTS, Base, TinyServer
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
 def server(tmp_path: Path, base: Base) -> TinyServer:
-    return tiny.make_server(tmp_path / "registry", base, stall_seconds=0.5)
+    return tiny.make_server(tmp_path / "registry", base)
 
 
 @pytest.fixture
 def http(server: TinyServer) -> Iterator[httpx.Client]:
-    with listening(server.app) as url, httpx.Client(base_url=url, headers=server.headers) as client:
+    with (
+        listening(server.app) as url,
+        httpx.Client(base_url=url, headers=server.headers, timeout=PATIENCE) as client,
+    ):
         yield client
 
 
@@ -94,12 +99,13 @@ def test_wrong_bytes_that_went_on_are_not_kept(http: httpx.Client, adapter: Path
     assert http.put(path, content=data).status_code == 204
 
 
-def test_a_trickle_is_ended(http: httpx.Client, adapter: Path) -> None:
+def test_a_trickle_is_ended(server: TinyServer, http: httpx.Client, adapter: Path) -> None:
     """Slow loris: one byte now and then holds nothing for long, and what came is kept."""
     upload = opened(http, adapter)
     size = (adapter / WEIGHTS).stat().st_size
+    server.app.state.settings = replace(server.app.state.settings, stall_seconds=0.5)
     line = begin(http, upload, size, b"x")
-    line.settimeout(5)
+    line.settimeout(PATIENCE)
     answer = line.recv(65536)
     assert b"408" in answer.splitlines()[0]
     assert b"upload_too_slow" in answer
@@ -110,7 +116,7 @@ def test_a_trickle_is_ended(http: httpx.Client, adapter: Path) -> None:
 def test_a_lying_length_is_refused_before_the_body(http: httpx.Client, adapter: Path, length: int) -> None:
     upload = opened(http, adapter)
     line = begin(http, upload, length, b"")
-    line.settimeout(5)
+    line.settimeout(PATIENCE)
     answer = line.recv(65536)
     assert b" 400 " in answer.splitlines()[0]
     line.close()
@@ -121,7 +127,10 @@ def test_one_file_is_sent_by_one_at_a_time(
 ) -> None:
     monkeypatch.setattr("serve.routes.uploads.BLOCK_BYTES", 100)
     patient = tiny.make_server(tmp_path / "patient", base, stall_seconds=30)
-    with listening(patient.app) as url, httpx.Client(base_url=url, headers=patient.headers) as http:
+    with (
+        listening(patient.app) as url,
+        httpx.Client(base_url=url, headers=patient.headers, timeout=PATIENCE) as http,
+    ):
         upload = opened(http, adapter)
         line = begin(http, upload, (adapter / WEIGHTS).stat().st_size, b"x" * 500)
         while not received(http, upload):
@@ -191,7 +200,10 @@ def test_a_locked_index_is_503_with_a_time_to_come_back(
             held.set()
             done.wait(30)
 
-    with listening(server.app) as url, httpx.Client(base_url=url, headers=server.headers) as http:
+    with (
+        listening(server.app) as url,
+        httpx.Client(base_url=url, headers=server.headers, timeout=PATIENCE) as http,
+    ):
         assert http.get("/v1/adapters").is_success
         thread = threading.Thread(target=hold)
         thread.start()

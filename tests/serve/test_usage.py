@@ -13,6 +13,7 @@ from tests.serve import tiny
 from tests.serve.talking import TalkingEngine, add, chat
 from tests.serve.test_client import listening
 from tests.serve.tiny import Base, TinyServer
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -26,7 +27,10 @@ def server(tmp_path: Path, base: Base) -> TinyServer:
 
 @pytest.fixture
 def http(server: TinyServer) -> Iterator[httpx.Client]:
-    with listening(server.app) as url, httpx.Client(base_url=url, headers=server.headers) as client:
+    with (
+        listening(server.app) as url,
+        httpx.Client(base_url=url, headers=server.headers, timeout=PATIENCE) as client,
+    ):
         yield client
 
 

@@ -11,7 +11,8 @@ from finetune.estimate.probe import layers_of
 from finetune.estimate.rows import given
 from finetune.estimate.speed import UTILISATION, operations, time_of
 from finetune.estimate.work import work
-from finetune.training.collate import IGNORED, lay
+from finetune.training.collate import lay
+from finetune.training.labels import IGNORED
 from finetune.training.objectives import objective
 from tests.finetune.estimate.model import recipe, shape, trainable
 

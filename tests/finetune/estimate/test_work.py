@@ -7,7 +7,7 @@ import pytest
 from finetune.estimate.rows import Rows
 from finetune.estimate.work import work
 from finetune.recipe import Training
-from finetune.training.collate import IGNORED
+from finetune.training.labels import IGNORED
 from finetune.training.objectives import Preferred, Supervised, learnt
 from finetune.training.plan import Plan
 from finetune.training.steps import Steps

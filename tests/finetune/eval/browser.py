@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
+from tests.waiting import PATIENCE
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-START_S = 60
 
 
 class Page:
@@ -41,7 +42,7 @@ class Page:
                 return result
 
     def _receive(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self._socket.recv(timeout=60))
+        told: dict[str, Any] = json.loads(self._socket.recv(timeout=PATIENCE))
         kind, about = told.get("method"), told.get("params", {})
         if kind == "Page.loadEventFired":
             self._loaded = True
@@ -114,10 +115,10 @@ def browsing() -> Iterator[Page]:
 def _tab(process: subprocess.Popen[bytes], profile: Path) -> str:
     """The address of the tab that the browser opened."""
     port = profile / "DevToolsActivePort"
-    end = time.monotonic() + START_S
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end and process.poll() is None:
         if port.exists() and (lines := port.read_text().split()):
-            tabs = httpx.get(f"http://127.0.0.1:{lines[0]}/json/list", timeout=30).json()
+            tabs = httpx.get(f"http://127.0.0.1:{lines[0]}/json/list", timeout=PATIENCE).json()
             for tab in tabs:
                 if tab["type"] == "page":
                     return str(tab["webSocketDebuggerUrl"])

@@ -9,7 +9,8 @@ import torch
 from finetune.model import add_lora, load_base
 from finetune.recipe import Lora
 from finetune.training import loss
-from finetune.training.collate import IGNORED, lay
+from finetune.training.collate import lay
+from finetune.training.labels import IGNORED
 from finetune.training.loss import linear_cross_entropy, token_losses
 from tests.finetune import tiny_awq
 

@@ -11,7 +11,8 @@ from transformers import AutoTokenizer
 
 from finetune.model import add_lora, load_base
 from finetune.recipe import Lora
-from finetune.training.collate import IGNORED, lay
+from finetune.training.collate import lay
+from finetune.training.labels import IGNORED
 from finetune.training.objectives import Preferred, Supervised
 from tests.finetune import tiny_awq
 

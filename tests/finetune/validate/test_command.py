@@ -19,6 +19,7 @@ from data.sources import Source
 from data.splits import Split, keys_of
 from finetune.validate import pool
 from finetune.validate.command import validate
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "data" / "samples"
@@ -240,14 +241,14 @@ def test_ctrl_c_ends_all_processes_without_a_word(tmp_path: Path) -> None:
         # A shell's background job inherits an ignored SIGINT; a person's terminal does not give that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + PATIENCE
     workers: list[psutil.Process] = []
     while len(workers) < pool.PROCESSES + 1 and time.monotonic() < limit:  # and one that tracks resources
         workers = psutil.Process(process.pid).children(recursive=True)
     time.sleep(0.2)  # the last worker is at its imports
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert said.strip() == ""
-    assert not psutil.wait_procs(workers, timeout=10)[1]
+    assert not psutil.wait_procs(workers, timeout=PATIENCE)[1]
     assert not (tmp_path / "out.json").exists()

@@ -21,6 +21,7 @@ from tests.serve import tiny
 from tests.serve.test_adapter_routes import announce, error, push, upload
 from tests.serve.test_client import listening
 from tests.serve.tiny import Base, TinyServer
+from tests.waiting import PATIENCE
 
 CHAT = "/v1/chat/completions"
 NAME = "/v1/adapters/support"
@@ -81,7 +82,10 @@ def server(
 
 @pytest.fixture
 def http(server: TinyServer) -> Iterator[httpx.Client]:
-    with listening(server.app) as url, httpx.Client(base_url=url, headers=server.headers) as client:
+    with (
+        listening(server.app) as url,
+        httpx.Client(base_url=url, headers=server.headers, timeout=PATIENCE) as client,
+    ):
         yield client
     server.registry.close()
 
@@ -194,7 +198,10 @@ def test_a_postgresql_without_room_makes_no_change_by_half(
 ) -> None:
     """It has room in its last pages, so some changes succeed before one does not."""
     server = tiny.make_server(tmp_path / "registry", base, database=small_postgres)
-    with listening(server.app) as url, httpx.Client(base_url=url, headers=server.headers) as http:
+    with (
+        listening(server.app) as url,
+        httpx.Client(base_url=url, headers=server.headers, timeout=PATIENCE) as http,
+    ):
         for adapter in adapters[:2]:
             push(http, adapter, ["default"])
         with full(disk):

@@ -19,13 +19,14 @@ from tests.serve import tiny
 from tests.serve.test_adapter_routes import error
 from tests.serve.test_client import listening
 from tests.serve.tiny import CONFIG, WEIGHTS, TinyServer
+from tests.waiting import PATIENCE
 
 MANIFEST = "manifest.json"
 NAME = "victim"
 """The adapter that every attack means to push."""
 
 MOST_SECONDS = 2
-"""A refusal takes less, whatever is sent."""
+"""A refusal takes less of a processor, the client's part included, whatever is sent."""
 
 Files = dict[str, bytes]
 Act = Callable[[httpx.Client, Files], httpx.Response]
@@ -52,7 +53,10 @@ class World:
         adapter = tiny.make_adapter(folder / "adapter", base)
         server = tiny.make_server(folder / "registry", base, stall_seconds=stall_seconds)
         files = {path.name: path.read_bytes() for path in adapter.iterdir()}
-        with listening(server.app) as url, httpx.Client(base_url=url, headers=server.headers) as http:
+        with (
+            listening(server.app) as url,
+            httpx.Client(base_url=url, headers=server.headers, timeout=PATIENCE) as http,
+        ):
             yield cls(server, http, files, folder / "registry")
 
     def uploads(self) -> list[Path]:
@@ -120,7 +124,7 @@ def wire(http: httpx.Client, data: bytes) -> httpx.Response:
 
 
 def connected(http: httpx.Client) -> socket.socket:
-    return socket.create_connection((http.base_url.host, http.base_url.port or 80), timeout=5)
+    return socket.create_connection((http.base_url.host, http.base_url.port or 80), timeout=PATIENCE)
 
 
 def unpack(weights: bytes) -> tuple[dict[str, Any], bytes]:

@@ -11,7 +11,7 @@ from tests.serve.hostile.attack import World
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One server for all attacks of a file: what one of them left behind would show in the next."""
-    with World.made(tmp_path_factory.mktemp("hostile"), stall_seconds=1) as made:
+    with World.made(tmp_path_factory.mktemp("hostile"), stall_seconds=5) as made:
         yield made
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ from tests.serve.hostile.attack import MOST_SECONDS, NAME, Files, World, announc
 from tests.serve.hostile.mutations import JSON, JUNK, OF_CONFIG, OF_MANIFEST, WORDS, Draw, other
 from tests.serve.hostile.weight_mutations import OF_WEIGHTS
 from tests.serve.tiny import CONFIG
+from tests.waiting import spent
 
 
 @dataclass
@@ -69,19 +69,18 @@ def fuzz(world: World, examples: int, seed: int | None = None) -> Tally:
 
 def attack(world: World, mutant: Mutant, tally: Tally) -> None:
     """Send one mutant, and look at how it was refused."""
-    began = time.monotonic()
-    response = push(world.http, mutant.files, mutant.body, mutant.name)
-    seconds = time.monotonic() - began
+    with spent() as took:
+        response = push(world.http, mutant.files, mutant.body, mutant.name)
     assert not response.is_success, f"taken: {response.text}"
     why = sentence(response)
-    assert seconds < MOST_SECONDS, f"refused after {seconds:.1f} s: {why}"
+    assert took.own < MOST_SECONDS, f"refused after {took.own:.1f} s: {why}"
     world.server.registry.staging.clear(older_than=-1)
     path = response.request.url.path
     where = "committed" if path.endswith("/commit") else "sent" if "/v1/uploads/" in path else "announced"
     tally.refused[where] += 1
     # Without names and numbers: about one for each guard.
     tally.sentences.add(" ".join(word for word in why.split() if word.isalpha()))
-    tally.slowest = max(tally.slowest, seconds)
+    tally.slowest = max(tally.slowest, took.own)
 
 
 @st.composite

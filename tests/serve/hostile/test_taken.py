@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests import virtual_time
 from tests.serve.hostile.attack import MANIFEST, NAME, Files, World, announce, announcement, push, sign
 from tests.serve.hostile.forge import Q_A, matrices, stored
 from tests.serve.tiny import CONFIG, WEIGHTS
@@ -67,19 +67,31 @@ def test_an_alias_said_twice_is_said_once(fresh: World) -> None:
     assert fresh.http.get("/v1/adapters/victim").json()["aliases"] == {"default": 1}
 
 
-def test_what_comes_slowly_but_steadily_is_waited_for(world: World) -> None:
-    """A second is up more than once, each time with more than a trickle in it."""
-    files: Files = world.files | {"README.md": b"x" * 4 * 2**13}
-    upload = announce(world.http, announcement(files)).json()["upload"]
+def test_what_comes_slowly_but_steadily_is_waited_for(fresh: World) -> None:
+    """The time is up more than once, each time with more than a trickle in it."""
+    files: Files = fresh.files | {"README.md": b"x" * 4 * 2**13}
+    upload = announce(fresh.http, announcement(files)).json()["upload"]
+    stall = fresh.server.app.state.settings.stall_seconds
 
-    def content() -> Iterator[bytes]:
-        for _ in range(4):
-            yield b"x" * 2**13
-            time.sleep(0.4)
+    told: list[Any] = []
 
-    sent = world.http.put(f"/v1/uploads/{upload}/README.md", content=content())
-    assert sent.status_code == 204, sent.text
-    world.assert_untouched()
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    async def scene() -> None:
+        parts: asyncio.Queue[Any] = asyncio.Queue()
+        scope = {"type": "http", "method": "PUT", "path": f"/v1/uploads/{upload}/README.md"}
+        more = {"query_string": b"", "headers": [(b"authorization", f"Bearer {fresh.server.key}".encode())]}
+        answering = asyncio.create_task(fresh.server.app(scope | more, parts.get, send))
+        for number in range(4):
+            parts.put_nowait({"type": "http.request", "body": b"x" * 2**13, "more_body": number < 3})
+            await asyncio.sleep(0.4 * stall)
+        await answering
+
+    _, seconds = virtual_time.run(virtual_time.took(scene()))
+    assert told[0]["status"] == 204, told
+    assert seconds > 1.5 * stall
+    fresh.assert_untouched()
 
 
 @pytest.mark.parametrize(
@@ -99,7 +111,7 @@ def test_no_effect_may_be_meant_and_no_other_fault(
 
 def test_an_answer_may_take_longer_than_a_body(tmp_path: Path) -> None:
     """Only the body has to come in time: whoever waits for an answer is silent, and right to be."""
-    with World.made(tmp_path, stall_seconds=0.2) as world:
+    with World.made(tmp_path, stall_seconds=0.5) as world:
         engine = world.server.engine
         chat = engine.chat
 
@@ -109,7 +121,7 @@ def test_an_answer_may_take_longer_than_a_body(tmp_path: Path) -> None:
 
             async def slowly() -> AsyncIterator[str]:
                 async for event in events:
-                    await asyncio.sleep(0.2)
+                    await asyncio.sleep(0.6)
                     yield event
 
             return slowly()
