@@ -26,6 +26,7 @@ from data.errors import UserError
 KEPT = 100_000
 """Lines that may scroll off the top of the screen and are still known."""
 CTRL_C, CTRL_D, ENTER = "\x03", "\x04", "\r"
+PROMPT = ">"
 
 
 class Terminal:
@@ -101,13 +102,14 @@ class Terminal:
         os.write(self._master, keys.encode())
 
     def wait_for(self, text: str, seconds: float = 120) -> None:
-        """Return once `text` stands in `flat`; UserError with the screen where it ends or takes too long."""
+        """Return once `text` stands in `flat`; UserError with the screen where it ends or takes too long.
+
+        `PROMPT` is there when the last line is nothing else.
+        """
         limit = time.monotonic() + seconds
-        while text not in self.flat:
+        while not self._shows(text):
             alive = self.pump(min(1.0, limit - time.monotonic()))
-            if text in self.flat:
-                return
-            if not alive or time.monotonic() > limit:
+            if not self._shows(text) and (not alive or time.monotonic() > limit):
                 raise UserError(f"{text!r} did not come; the terminal shows:\n{self.text}")
 
     def finish(self, seconds: float = 300) -> int:
@@ -130,6 +132,9 @@ class Terminal:
         self.raw += block
         self._stream.feed(block)
         return bool(block)
+
+    def _shows(self, text: str) -> bool:
+        return self.lines[-1:] == [PROMPT] if text == PROMPT else text in self.flat
 
     def _scrolled(self) -> list[Any]:
         return list(self._screen.history.top)
