@@ -82,6 +82,14 @@ samples: $(STAMP) ## write data/samples/ again with its generator (same bytes ev
 clean: ## remove the environment and caches of this checkout; bases and registry stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
+##@ Show
+.PHONY: transcripts first-hour
+transcripts: $(DEV) base ## what a terminal shows of base, train, up, push, chat, eval, into docs/transcripts/
+	@$(BIN)/python -m bench.transcripts $(ARGS)
+
+first-hour: $(DEV) ## a newcomer's first hour from a fresh clone on, played and written to docs/transcripts/
+	@$(BIN)/python -m bench.first_hour $(ARGS)
+
 ##@ Measure
 .PHONY: bench-train bench-train-gpu bench-estimate bench-render bench-validate bench-registry bench-serve bench-eval
 .PHONY: bench-parity bench-bfcl
