@@ -24,7 +24,10 @@ from data.home import base_folder, home
 OUT = Path("docs/transcripts/first-hour.txt")
 BASE = "smollm2-135m-instruct-awq"
 ROOT = Path(__file__).parents[1]
-HOURS = (("Faro", "9 to 18"), ("Braga", "10 to 19"), ("Evora", "8 to 16"), ("Porto", "9 to 20"))
+CITIES = (
+    "Faro", "Braga", "Evora", "Porto", "Lisbon", "Coimbra", "Aveiro", "Setubal", "Viseu", "Guarda", "Beja",
+    "Tomar", "Lagos", "Sintra", "Cascais", "Leiria", "Chaves", "Elvas", "Tavira", "Silves", "Funchal", "Horta",
+)  # fmt: skip
 
 console = Console(highlight=False)
 
@@ -77,24 +80,21 @@ def _quickstart(desk: Desk, short: bool) -> None:
 
 def _own_data(desk: Desk) -> None:
     desk.note("My own data: opening hours of shops. Three mistakes are in it, and I do not know of them yet.")
-    good = [_hours(*one) for one in HOURS * 6]
-    lines = [json.dumps(one) for one in good]
+    lines = [json.dumps(_hours(city, f"{7 + at % 4} to {16 + at % 5}")) for at, city in enumerate(CITIES)]
     broken = [
         lines[1][:-1],  # a brace is missing
         lines[2].replace('"messages"', '"mesages"'),
-        json.dumps(_called({"city": "Faro"}) | {"tools": []}),  # calls a tool that nobody offers
+        json.dumps(_called("city=Faro")),  # arguments are JSON
     ]
     desk.write("mine.jsonl", "\n".join([lines[0], *broken]) + "\n")
     check = f"finetune validate mine.jsonl --base {BASE}"
     desk.type(check, code=2)
-    desk.note("One after the other is mended: the brace, the key, the call of a tool that is not there.")
-    mended = [lines[1], lines[2], json.dumps(_called({"city": "Faro"}))]
+    desk.note("One after the other is mended: the brace, the key, the arguments of the call.")
+    mended = [lines[1], lines[2], json.dumps(_called('{"city": "Faro"}'))]
     for count in range(1, 4):
         rows = [lines[0], *mended[:count], *broken[count:], *lines[4:]]
         (desk.folder / "mine.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
-        desk.type(check, code=2 if count < 3 else None)
-    if desk.codes[check]:
-        desk.note("What is left are duplicates, which I allow in my recipe.")
+        desk.type(check, code=2 if count < 3 else 0)
     desk.type(f"finetune preview mine.jsonl --sample 4 --base {BASE}")
 
 
@@ -103,7 +103,7 @@ def _own_recipe(desk: Desk, short: bool) -> None:
     recipe: dict[str, Any] = {
         "name": "hours",
         "base": BASE,
-        "data": {"train": ["mine.jsonl"], "limits": {"duplicates": 1.0}},
+        "data": {"train": ["mine.jsonl"]},
         "lora": {"rank": 8},
         "train": {"steps": 2 if short else 30, "batch": 2, "learning_rate": 1e-3},
         "track": {"wandb": "off"},
@@ -126,7 +126,7 @@ def _serve(desk: Desk) -> None:
             "serve chat hours --max-tokens 40 --temperature 0",
             keys=[(PROMPT, f"When is the shop in Faro open?{ENTER}"), (PROMPT, CTRL_D)],
         )
-        desk.write("suite.yaml", yaml.safe_dump(_suite([f"When is the shop in {HOURS[0][0]} open?"])))
+        desk.write("suite.yaml", yaml.safe_dump(_suite([f"When is the shop in {CITIES[0]} open?"])))
         desk.type("finetune eval suite.yaml --models base,hours --out runs/hours/eval")
         desk.note("An adapter that PEFT saved, without anything of this program.")
         foreign(desk.folder / "foreign", base_folder(BASE))
@@ -177,9 +177,9 @@ def _hours(city: str, hours: str) -> dict[str, Any]:
     }
 
 
-def _called(arguments: dict[str, str]) -> dict[str, Any]:
+def _called(arguments: str) -> dict[str, Any]:
     """A question that is answered by a call of `opening_hours`."""
-    function = {"name": "opening_hours", "arguments": json.dumps(arguments)}
+    function = {"name": "opening_hours", "arguments": arguments}
     parameters = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     described = {"name": "opening_hours", "description": "Hours of a shop.", "parameters": parameters}
     return {
