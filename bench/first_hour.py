@@ -25,8 +25,9 @@ OUT = Path("docs/transcripts/first-hour.txt")
 BASE = "smollm2-135m-instruct-awq"
 ROOT = Path(__file__).parents[1]
 CITIES = (
-    "Faro", "Braga", "Evora", "Porto", "Lisbon", "Coimbra", "Aveiro", "Setubal", "Viseu", "Guarda", "Beja",
-    "Tomar", "Lagos", "Sintra", "Cascais", "Leiria", "Chaves", "Elvas", "Tavira", "Silves", "Funchal", "Horta",
+    "Faro", "Braga", "Evora", "Porto", "Lisbon", "Coimbra", "Aveiro", "Setubal",
+    "Viseu", "Guarda", "Beja", "Tomar", "Lagos", "Sintra", "Cascais", "Leiria",
+    "Chaves", "Elvas", "Tavira", "Silves", "Funchal", "Horta", "Mafra", "Loures",
 )  # fmt: skip
 
 console = Console(highlight=False)

@@ -47,6 +47,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self._sent: int | None = None
         self.raw = bytearray()
         """Every byte that came, in order."""
         try:
@@ -99,6 +100,7 @@ class Terminal:
 
     def send(self, keys: str) -> None:
         """Press keys; `CTRL_C` is what a person's Ctrl-C is, a signal to the foreground of this terminal."""
+        self._sent = len(self.raw)
         os.write(self._master, keys.encode())
 
     def wait_for(self, text: str, seconds: float = 120) -> None:
@@ -134,7 +136,11 @@ class Terminal:
         return bool(block)
 
     def _shows(self, text: str) -> bool:
-        return self.lines[-1:] == [PROMPT] if text == PROMPT else text in self.flat
+        if text != PROMPT:
+            return text in self.flat
+        # A prompt that stood there before the keys were answered is not the next one.
+        answered = self._sent is None or b"\n" in self.raw[self._sent :]
+        return answered and self.lines[-1:] == [PROMPT]
 
     def _scrolled(self) -> list[Any]:
         return list(self._screen.history.top)
