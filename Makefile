@@ -19,6 +19,10 @@ SYSTEM := .venv/.installed-system
 SOURCES := data finetune serve tests bench
 UV     := $(BIN)/uv
 
+# make's variables know capitals: `recipe=mine.yaml` would be nothing, and the quickstart be trained.
+small := $(foreach name,recipe base suite models nproc device args restart,$(if $(findstring command,$(origin $(name))),$(name)))
+$(if $(strip $(small)),$(error write $(foreach name,$(small),$(shell echo $(name) | tr a-z A-Z)=) in capitals, as in make train RECIPE=recipes/quickstart.yaml))
+
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 ##@ Use
@@ -31,16 +35,16 @@ quickstart: $(STAMP) ## everything once, small: base, training, serving, evaluat
 	@$(BIN)/python -m bench.quickstart $(if $(RESTART),--restart)
 
 train: $(STAMP) ## train RECIPE=recipes/x.yaml into an adapter folder, with NPROC=n processes
-	@$(BIN)/finetune train $(RECIPE) --processes $(NPROC) $(ARGS)
+	@$(BIN)/finetune train "$(RECIPE)" --processes $(NPROC) $(ARGS)
 
 serve: $(STAMP) ## registry and Chat Completions endpoint over BASE=name
-	@$(BIN)/serve up --base $(BASE) $(ARGS)
+	@$(BIN)/serve up --base "$(BASE)" $(ARGS)
 
 eval: $(STAMP) ## ask the served MODELS=base,support the questions of SUITE=recipes/evals/x.yaml
-	@$(BIN)/finetune eval $(SUITE) --models $(MODELS) $(ARGS)
+	@$(BIN)/finetune eval "$(SUITE)" --models "$(MODELS)" $(ARGS)
 
 base: $(STAMP) ## build, download or link BASE=name|folder|owner/repo@revision
-	@$(BIN)/finetune base $(BASE)
+	@$(BIN)/finetune base "$(BASE)"
 
 ##@ Set up
 .PHONY: setup lock samples clean
@@ -77,6 +81,14 @@ samples: $(STAMP) ## write data/samples/ again with its generator (same bytes ev
 
 clean: ## remove the environment and caches of this checkout; bases and registry stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+
+##@ Show
+.PHONY: transcripts first-hour
+transcripts: $(DEV) base ## what a terminal shows of base, train, up, push, chat, eval, into docs/transcripts/
+	@$(BIN)/python -m bench.transcripts $(ARGS)
+
+first-hour: $(DEV) ## a newcomer's first hour from a fresh clone on, played and written to docs/transcripts/
+	@$(BIN)/python -m bench.first_hour $(ARGS)
 
 ##@ Measure
 .PHONY: bench-train bench-train-gpu bench-estimate bench-render bench-validate bench-registry bench-serve bench-eval

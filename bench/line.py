@@ -19,9 +19,7 @@ console = Console(highlight=False)
 @contextmanager
 def server(base: str, *options: str) -> Iterator[str]:
     """A running server on a free port; it ends with the block, and with this process however that ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     arguments = ["up", "--base", base, "--port", str(port), *options]
     console.print(f"[dim]$ serve {' '.join(arguments)} &[/dim]")
@@ -35,6 +33,13 @@ def server(base: str, *options: str) -> Iterator[str]:
             process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def typed(program: str, *arguments: str) -> None:

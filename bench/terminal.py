@@ -26,6 +26,7 @@ from data.errors import UserError
 KEPT = 100_000
 """Lines that may scroll off the top of the screen and are still known."""
 CTRL_C, CTRL_D, ENTER = "\x03", "\x04", "\r"
+PROMPT = ">"
 
 
 class Terminal:
@@ -46,6 +47,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self._sent: int | None = None
         self.raw = bytearray()
         """Every byte that came, in order."""
         try:
@@ -98,16 +100,18 @@ class Terminal:
 
     def send(self, keys: str) -> None:
         """Press keys; `CTRL_C` is what a person's Ctrl-C is, a signal to the foreground of this terminal."""
+        self._sent = len(self.raw)
         os.write(self._master, keys.encode())
 
     def wait_for(self, text: str, seconds: float = 120) -> None:
-        """Return once `text` stands in `flat`; UserError with the screen where it ends or takes too long."""
+        """Return once `text` stands in `flat`; UserError with the screen where it ends or takes too long.
+
+        `PROMPT` is there when the last line is nothing else.
+        """
         limit = time.monotonic() + seconds
-        while text not in self.flat:
+        while not self._shows(text):
             alive = self.pump(min(1.0, limit - time.monotonic()))
-            if text in self.flat:
-                return
-            if not alive or time.monotonic() > limit:
+            if not self._shows(text) and (not alive or time.monotonic() > limit):
                 raise UserError(f"{text!r} did not come; the terminal shows:\n{self.text}")
 
     def finish(self, seconds: float = 300) -> int:
@@ -130,6 +134,13 @@ class Terminal:
         self.raw += block
         self._stream.feed(block)
         return bool(block)
+
+    def _shows(self, text: str) -> bool:
+        if text != PROMPT:
+            return text in self.flat
+        # A prompt that stood there before the keys were answered is not the next one.
+        answered = self._sent is None or b"\n" in self.raw[self._sent :]
+        return answered and self.lines[-1:] == [PROMPT]
 
     def _scrolled(self) -> list[Any]:
         return list(self._screen.history.top)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from data import commands
+from data.errors import UserError
 
 app = commands.program("From a recipe to a LoRA adapter on an AWQ base, and its evaluation.")
 
@@ -31,6 +32,21 @@ _RECIPE = typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.")
 _PROCESSES = typer.Option(min=1, help="Train with so many processes, a GPU each, or a part of the CPU.")
 
 
+def _checked(recipe: Path) -> Path:
+    """UserError for what is no recipe by its place or name alone, before it is read as YAML."""
+    if recipe == Path():
+        raise UserError("no recipe is named; give a YAML file, such as recipes/quickstart.yaml.")
+    if recipe.is_dir():
+        found = ", ".join(sorted(map(str, recipe.glob("*.yaml")))[:5])
+        raise UserError(f"{recipe} is a folder; give one recipe{f', such as {found}' if found else ''}.")
+    if recipe.suffix.lower() in (".jsonl", ".json", ".parquet", ".csv", ".txt"):
+        raise UserError(
+            f"{recipe} is data, not a recipe; name it under data.train of a recipe (recipes/quickstart.yaml "
+            "is one)."
+        )
+    return recipe
+
+
 @_command()
 def train(
     recipe: Annotated[Path, _RECIPE],
@@ -42,7 +58,7 @@ def train(
     from finetune.launch import launched
     from finetune.train import train as run
 
-    wanted = recipes.load(recipe)
+    wanted = recipes.load(_checked(recipe))
     if not launched("train", recipe, processes, restart):
         run(wanted, restart=restart)
 
@@ -55,7 +71,7 @@ def resume(recipe: Annotated[Path, _RECIPE], processes: Annotated[int, _PROCESSE
     from finetune.train import must_be_unfinished
     from finetune.train import train as run
 
-    wanted = recipes.load(recipe)
+    wanted = recipes.load(_checked(recipe))
     must_be_unfinished(wanted)  # said once, before several processes start
     if not launched("resume", recipe, processes):
         run(wanted, resume=True)

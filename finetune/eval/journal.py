@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ class Journal:
     """Replies by key. A half-written last line, left by a kill, is dropped and asked again."""
 
     def __init__(self, path: Path) -> None:
+        self._path, self._made = path, not path.parent.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._known: dict[str, Reply] = {}
         self._file = path.open("ab", buffering=0)
@@ -60,4 +62,10 @@ class Journal:
         self._known[key] = reply
 
     def close(self) -> None:
+        """Leave nothing where nothing was answered: a folder that this run made goes with the empty file."""
+        if not self._path.stat().st_size:
+            self._path.unlink()
+            if self._made:
+                with suppress(OSError):  # somebody put something in
+                    self._path.parent.rmdir()
         self._file.close()

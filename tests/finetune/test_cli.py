@@ -50,3 +50,39 @@ def test_a_base_that_is_no_awq_model(tmp_path: Path) -> None:
     code, error = run("base", tmp_path)
     assert code == 2
     assert "is not an AWQ base" in error
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("", "no recipe is named"),
+        (".", "no recipe is named"),
+        ("recipes", "is a folder; give one recipe, such as recipes/"),
+        ("data/samples/train.jsonl", "is data, not a recipe"),
+        ("a recipe.yaml", "a recipe.yaml does not exist"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["train", "resume"])
+def test_what_is_no_recipe_at_all(verb: str, given: str, said: str) -> None:
+    code, error = run(verb, given)
+    assert code == 2
+    assert said in error and error.count("\n") == 1
+
+
+def test_an_evaluation_that_nobody_answers_leaves_nothing(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for out in (tmp_path / "new" / "eval", kept):
+        code, error = run(
+            "eval",
+            "recipes/evals/quickstart.yaml",
+            "--models",
+            "base",
+            "--url",
+            "127.0.0.1:9/v1",
+            "--out",
+            out,
+        )
+        assert code == 2
+        assert "nobody answers at http://127.0.0.1:9 " in error
+        assert not out.exists() if out != kept else list(kept.iterdir()) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.terminal import Terminal
+from bench.terminal import CTRL_C, Terminal
 from tests.finetune.training.conftest import Bench, bench, chats, tiny_home
 
 __all__ = ["bench", "chats", "tiny_home"]
@@ -24,7 +24,36 @@ def test_training_is_a_calm_screen(bench: Bench, columns: int) -> None:
     recipe = bench.recipe(track={"wandb": "off", "tensorboard": "off", "generations": 1})
     with at(bench, columns, "train", recipe) as terminal:
         assert terminal.finish() == 0, terminal.text
-        print(terminal.text)
         assert not [line for line in terminal.lines for noise in NOISE if noise in line]
         assert len(terminal.lines) < 20
         assert "12/12" in terminal.text
+
+
+@pytest.mark.parametrize("stage", ["preparing", "training"])
+def test_ctrl_c_leaves_a_calm_screen_and_the_same_command_goes_on(bench: Bench, stage: str) -> None:
+    settings = {"steps": 400, "batch": 3, "learning_rate": 5e-3, "checkpoints": {"steps": 1}}
+    recipe = bench.recipe(train=settings)
+    with at(bench, 80, "train", recipe) as terminal:
+        terminal.wait_for("/400 loss" if stage == "training" else "the base is loaded")
+        terminal.send(CTRL_C)
+        assert terminal.finish() == 130, terminal.text
+        assert not [line for line in terminal.lines for noise in NOISE if noise in line]
+        assert (
+            terminal.raw.rstrip().endswith(b"\x1b[?25h")
+            or b"\x1b[?25h" in terminal.raw.rpartition(b"\x1b[?25l")[2]
+        )
+        if stage == "training":
+            assert "stopped after step" in terminal.flat
+            assert "the same command goes on" in terminal.flat
+    with at(bench, 80, "train", recipe) as terminal:
+        terminal.wait_for("/400 loss")
+        assert ("resuming at step" in terminal.flat) == (stage == "training")
+        terminal.send(CTRL_C)
+        assert terminal.finish() == 130
+
+
+def test_a_mistake_is_one_line_in_a_terminal_too(bench: Bench) -> None:
+    with at(bench, 80, "train", bench.recipe(data={"train": ["nowhere.jsonl"]})) as terminal:
+        assert terminal.finish() == 2
+        assert terminal.flat.startswith("error: ") and "nowhere.jsonl" in terminal.flat
+        assert not [line for line in terminal.lines for noise in NOISE if noise in line]

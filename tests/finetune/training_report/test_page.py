@@ -276,3 +276,12 @@ def test_files_that_cannot_be_read_are_named(
     (folder / name).unlink() if content is None else (folder / name).write_text(content)
     with pytest.raises(UserError, match=re.escape(message)):
         page.write(folder, [])
+
+
+def test_prompts_are_called_held_out_only_where_they_were() -> None:
+    aside = manifest()
+    none = aside.model_copy(update={"dataset": aside.dataset.model_copy(update={"heldout": None})})
+    assert "Held-out prompts, answered by" in words(page.render(aside, RUN, [TALK]))
+    said = words(page.render(none, RUN, [TALK]))
+    assert "Held-out prompts" not in said
+    assert "Prompts that were trained on, as nothing was held out, answered by" in said
