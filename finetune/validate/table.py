@@ -24,9 +24,6 @@ _ALWAYS = {
     "mapped_id": "call ids to map for Mistral",
     "role_order": "roles out of order",
     "empty_target": "empty targets",
-    "empty_question": "empty questions",
-    "call_as_text": "calls that are learned as words",
-    "media_placeholder": "pictures, sound or films that are not there",
     "secret": "probable secrets",
 }
 _HEADINGS = {
@@ -48,6 +45,9 @@ _HEADINGS = {
     "invalid_arguments": "arguments that break their schema",
     "late_system": "system messages after a user's",
     "no_target": "conversations with nothing to learn",
+    "empty_question": "empty questions",
+    "call_as_text": "calls that are learned as words",
+    "media_placeholder": "pictures, sound or films that are not there",
     **_ALWAYS,
 }
 
