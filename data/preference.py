@@ -9,16 +9,10 @@ from data import digest, rules
 from data.chat import AssistantMessage, Conversation, Message, Tool, text_of
 from data.rules import Problem
 
-_A_WRONG_ANSWER_MAY = frozenset(
-    {
-        "unknown_tool",
-        "invalid_arguments",
-        "empty_target",
-        "call_as_text",
-        "media_placeholder",
-        "empty_question",
-    }
-)
+_A_WRONG_ANSWER_MAY = frozenset({
+    "call_as_text", "empty_question", "empty_target", "invalid_arguments", "media_placeholder",
+    "unknown_tool",
+})  # fmt: skip
 """Kinds of `rules.problems` that a rejected answer is free to show, since that may be why it was rejected, or
 that the chosen one shows too."""
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from finetune.validate import table
 from finetune.validate.command import validate
+from finetune.validate.tally import SEVERITY
 
 USER = {"role": "user", "content": "hi"}
 ANSWER = {"role": "assistant", "content": "hello"}
@@ -180,3 +182,7 @@ def test_data_cannot_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFi
     validate([str(source)], [], None, False, None)
     said = capsys.readouterr().out
     assert "\x1b[2J" not in said and "\x07" not in said and "[bold]g" in said
+
+
+def test_every_kind_has_a_heading() -> None:
+    assert set(table._HEADINGS) == set(SEVERITY)
