@@ -9,7 +9,6 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 Elsewhere = Mapping[str, str]
 """Of keys that other tools have: the key that means the same here (`lora.r`), or a sentence about it."""
@@ -50,7 +49,7 @@ def _ends_in_item(text: str) -> bool:
 
 
 def _said(
-    mistake: ErrorDetails,
+    mistake: Mapping[str, Any],
     model: type[BaseModel],
     loc: Loc,
     owner: type[BaseModel] | None,

@@ -155,7 +155,7 @@ def _alike(alike: Alike, console: Console, out: Path | None) -> None:
     if alike.count > 1:
         hidden = alike.count - 1 - len(others)
         more = f" and {hidden:,} more; {_rest(out)}" if hidden else ""
-        console.print(Text(f"    the same at {', '.join(others)}{more}"), style="dim", soft_wrap=True)
+        console.print(Text(f"    also at {', '.join(others)}{more}"), style="dim", soft_wrap=True)
 
 
 def _rest(out: Path | None) -> str:

@@ -187,11 +187,26 @@ def test_adapters_that_cannot_be(bench: Bench, lora: dict[str, object], said: st
     assert "Traceback" not in result.stderr
 
 
-def test_long_rows_are_cut_and_counted(bench: Bench) -> None:
-    data = {"train": [str(bench.chats)], "max_length": 60, "too_long": "truncate"}
+def talks(bench: Bench, *lengths: int) -> str:
+    """A file of conversations of two answers: a short one, and one of so many words."""
+    path = bench.folder / f"{len(lengths)}-talks.jsonl"
+    with path.open("w") as file:
+        for number, words in enumerate(lengths):
+            turns = [f"What is {number}?", "A number.", "And more?", "Sure. " * words]
+            roles = ("user", "assistant") * 2
+            messages = [{"role": role, "content": text} for role, text in zip(roles, turns, strict=True)]
+            file.write(json.dumps({"messages": messages}) + "\n")
+    return str(path)
+
+
+def test_long_rows_are_cut_behind_a_whole_answer_and_counted(bench: Bench) -> None:
+    data = {"train": talks(bench, 1, 100, 1, 100), "max_length": 100, "too_long": "truncate"}
     result = bench.finetune("train", bench.recipe(data=data, train=TRAIN | {"steps": 1}))
     assert result.returncode == 0, result.stderr
-    assert manifest(bench).dataset.dropped["cut to 60 tokens"] >= 1
+    entry = manifest(bench).dataset
+    assert entry.dropped == {"cut to 100 tokens": 2, "answers behind a cut": 2}
+    assert entry.targets == 6
+    assert "left out 2 cut to 100 tokens, 2 answers behind a cut" in result.stderr
 
 
 def test_two_processes_learn_what_one_learns(bench: Bench) -> None:
@@ -235,17 +250,14 @@ def test_bad_records_are_skipped_counted_and_listed(bench: Bench) -> None:
 
 def test_train_keeps_to_the_limit_that_validate_keeps_to(bench: Bench) -> None:
     """Both refuse, in the same words, what leaves too much out; and nothing of the run stays."""
-    for max_length, code in ((45, 2), (256, 0)):
-        path = bench.recipe(
-            f"limit{max_length}",
-            data={"train": str(bench.chats), "max_length": max_length},
-            train=TRAIN | {"steps": 1},
-        )
-        judged, trained = bench.finetune("validate", path), bench.finetune("train", path)
+    data = {"train": talks(bench, 1, 100, 1), "max_length": 100}
+    for name, limits, code in (("strict", {}, 2), ("lenient", {"dropped": 0.34}, 0)):
+        recipe = bench.recipe(name, data=data | {"limits": limits}, train=TRAIN | {"steps": 1})
+        judged, trained = bench.finetune("validate", recipe), bench.finetune("train", recipe)
         assert (judged.returncode, trained.returncode) == (code, code), trained.stderr
         for said in (judged.stdout, trained.stderr) if code else ():
-            said = " ".join(said.split())
             assert (
-                "of what could be learned is left out" in said and "data.limits.dropped allows 10.0%" in said
-            )
-    assert not (bench.folder / "limit45").exists() and not (bench.folder / "limit45.unfinished").exists()
+                "33.3% of what could be learned is left out (1 longer than 100 tokens), and"
+                " data.limits.dropped allows 10.0%; raise data.max_length (the longest row has"
+            ) in " ".join(said.split())
+    assert not (bench.folder / "strict").exists() and not (bench.folder / "strict.unfinished").exists()
