@@ -25,6 +25,8 @@ INSTEAD: dict[tuple[str, str], str] = {
     ("max_tokens", "minimum"): _LEFT_TO_IT,
     ("max_completion_tokens", "minimum"): _LEFT_TO_IT,
     ("logprobs", "type"): "as top_logprobs, with logprobs true",
+    ("tool_choice.type", "enum"): "or one of the words none, auto and required instead of an object",
+    ("tools.type", "enum"): "since this server runs no tools of its own",
     ("messages.role", "enum"): "and results of calls as role tool",
     ("messages.content.type", "enum"): "since this model reads text alone",
     ("messages.tool_calls.function.arguments", "type"): "with the arguments' JSON in it",

@@ -247,6 +247,22 @@ def test_no_tokens_are_refused_with_the_way_to_ask_for_all(name: str, value: int
     assert "leave it out" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("fields", "param", "told"),
+    [
+        ({"tool_choice": {"type": "any"}}, "tool_choice.type", "required"),
+        ({"tool_choice": {"type": "tool", "name": "look"}}, "tool_choice.type", "function"),
+        ({"tool_choice": "always"}, "tool_choice", "none, auto, required, any"),
+        ({"response_format": {"type": "json"}}, "response_format.type", "json_object"),
+        ({"tools": [{"type": "custom", "custom": {"name": "a"}}]}, "tools[0].type", "function"),
+    ],
+)
+def test_a_word_that_is_not_known_says_those_that_are(fields: dict[str, Any], param: str, told: str) -> None:
+    error = refused(**fields)
+    assert (error.code, error.param) == ("invalid_request", param)
+    assert told in str(error)
+
+
 def test_logprobs_of_the_older_api_say_their_new_name() -> None:
     assert "top_logprobs" in str(refused(logprobs=5))
 

@@ -44,6 +44,58 @@ def test_a_messages_unknown_members_and_nulls_are_left_out() -> None:
     assert terms(messages=[HELLO, given])["messages"] == [HELLO, {"role": "assistant", "content": ""}]
 
 
+BEGUN = {"role": "assistant", "content": "It will"}
+GOES_ON = {"add_generation_prompt": False, "continue_final_message": True}
+
+
+@pytest.mark.parametrize(
+    ("last", "kept", "flags"),
+    [
+        (BEGUN | {"prefix": True}, [BEGUN], GOES_ON),
+        (BEGUN | {"prefix": False}, [BEGUN], {}),
+        (BEGUN, [BEGUN], {}),
+        ({"role": "assistant", "content": "", "prefix": True}, [], {}),
+        ({"role": "assistant", "prefix": True}, [], {}),
+        (HELLO | {"prefix": True}, [HELLO], {}),
+    ],
+)
+def test_a_template_goes_on_where_a_prefix_ends(
+    last: dict[str, Any], kept: list[dict[str, Any]], flags: dict[str, Any]
+) -> None:
+    assert terms(messages=[HELLO, last]) == {"messages": [HELLO, *kept], **flags}
+
+
+def test_a_prefix_in_the_middle_says_nothing() -> None:
+    assert terms(messages=[BEGUN | {"prefix": True}, HELLO]) == {"messages": [BEGUN, HELLO]}
+
+
+@pytest.mark.parametrize(
+    ("flags", "meant"),
+    [
+        ({}, GOES_ON),
+        ({"add_generation_prompt": True}, GOES_ON),
+        (GOES_ON, GOES_ON),
+        ({"add_generation_prompt": False}, {"add_generation_prompt": False}),
+    ],
+)
+def test_nothing_else_can_follow_an_answer_in_mistrals_format(
+    flags: dict[str, Any], meant: dict[str, Any]
+) -> None:
+    assert terms(mistral=True, messages=[HELLO, BEGUN], **flags) == {"messages": [HELLO, BEGUN], **meant}
+
+
+def test_a_conversation_of_nothing_is_left_to_the_engine() -> None:
+    assert terms(mistral=True, messages=[{"role": "assistant"}])["messages"]
+
+
+def test_names_and_thoughts_are_no_part_of_a_message() -> None:
+    thoughts = {"reasoning": "t", "reasoning_content": "t"}
+    items = [{"type": "thinking", "thinking": "t"}, {"type": "text", "text": "a"}, {"type": "reasoning"}]
+    messages = [HELLO | {"name": "Ana"}, {"role": "assistant", "content": items, "name": "bot", **thoughts}]
+    text = [{"type": "text", "text": "a"}]
+    assert terms(messages=messages)["messages"] == [HELLO, {"role": "assistant", "content": text}]
+
+
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
