@@ -9,8 +9,10 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,11 +39,13 @@ console = Console(highlight=False)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default=BASE, help="a built base's name")
+    parser.add_argument("--folder", type=Path, help="keep corpus and answers there; a second run goes on")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures go")
     given = parser.parse_args()
     base = base_folder(given.base).resolve()
     with TemporaryDirectory(prefix="enxerto-adopted-") as scratch:
-        folder = Path(scratch)
+        folder = given.folder or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
         samples = _corpus(folder, base)
         rows = asyncio.run(_served(samples, folder, base))
         plain = _plain(samples, folder, base)
@@ -55,15 +59,43 @@ def main() -> None:
 
 def _corpus(folder: Path, base: Path) -> list[Any]:
     """The samples, and `probes/<number>.json` with what PEFT says of each that is to be served."""
-    import torch
     from peft import PeftModel
 
     from finetune.model.choice import choose
     from finetune.model.load import load_base
     from finetune.render import open_renderer
     from finetune.training.adopted import probe_answers
-    from tests.adopted.corpus import Maker, make
 
+    samples = _made(folder, base)
+    renderer, weights = open_renderer(base), choose(base)  # as `finetune probe` has it
+    model = load_base(base, weights)
+    (folder / "probes").mkdir(exist_ok=True)
+    for number, sample in enumerate(samples):
+        target = folder / "probes" / f"{number}.json"
+        if target.is_file():
+            continue
+        reference = sample.reference or samples[0].reference
+        adapted = PeftModel.from_pretrained(model, str(reference)).eval()
+        target.write_text(probe_answers(adapted, renderer, str(weights)).model_dump_json())
+        adapted.unload()
+        console.print(f"PEFT has answered with {sample.name}")
+    return samples
+
+
+def _made(folder: Path, base: Path) -> list[Any]:
+    """The corpus on the base, in float32."""
+    import torch
+
+    from finetune.model.choice import choose
+    from finetune.model.load import load_base
+    from tests.adopted.corpus import Maker, Sample, make
+
+    index = folder / "corpus.json"
+    if index.is_file():
+        return [
+            Sample(**told | {key: Path(told[key]) if told[key] else None for key in ("folder", "reference")})
+            for told in json.loads(index.read_text())
+        ]
     old = folder / "old"
     for version in OLD_PEFT:
         console.print(f"installing peft {version} beside")
@@ -73,18 +105,7 @@ def _corpus(folder: Path, base: Path) -> list[Any]:
     model = load_base(base, choose(base, "dense", torch.float32))
     console.print("making the corpus")
     samples = make(Maker(folder / "corpus", base, model, SIZE), old)
-    del model
-    renderer = open_renderer(base)
-    (folder / "probes").mkdir()
-    weights = choose(base)  # as `finetune probe` has it
-    model = load_base(base, weights)
-    for number, sample in enumerate(samples):
-        reference = sample.reference or samples[0].reference
-        adapted = PeftModel.from_pretrained(model, str(reference)).eval()
-        probes = probe_answers(adapted, renderer, str(weights))
-        adapted.unload()
-        (folder / "probes" / f"{number}.json").write_text(probes.model_dump_json())
-        console.print(f"PEFT has answered with {sample.name}")
+    index.write_text(json.dumps([asdict(sample) for sample in samples], default=str))
     return samples
 
 
@@ -109,6 +130,7 @@ async def _served(samples: list[Any], folder: Path, base: Path) -> list[dict[str
             row: dict[str, Any] = {"layout": sample.name, "made_by": sample.made_by}
             rows.append(row)
             out = folder / f"mapped-{number}"
+            shutil.rmtree(out, ignore_errors=True)
             try:
                 adopt(look(sample.folder), layout, out, f"folder {sample.folder.name}", "adopted")
                 validate.check(out, settings.base, modules, settings.max_lora_rank)
