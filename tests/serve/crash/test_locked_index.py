@@ -34,8 +34,6 @@ sys.stdin.read()
 
 _POSTGRESQL = """
 import psycopg, sys
-from tests.waiting import PATIENCE
-from tests.waiting import PATIENCE
 connection = psycopg.connect(sys.argv[1])
 connection.execute("UPDATE revision SET number = number")
 print("held", flush=True)
