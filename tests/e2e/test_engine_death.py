@@ -154,7 +154,7 @@ async def _loaded(server: Server) -> list[str]:
 
 
 def _connected(server: psutil.Process, url: str) -> bool:
-    """Whether a client's connection is open on the server's side, which closes it a moment after the client."""
+    """Whether the server holds a connection of a client: it closes one a moment after the client did."""
     port = httpx.URL(url).port
     open_ones = (psutil.CONN_ESTABLISHED, psutil.CONN_CLOSE_WAIT)
     return any(one.laddr.port == port and one.status in open_ones for one in server.net_connections("tcp"))
