@@ -17,6 +17,7 @@ from serve.client.push import push
 from tests.conftest import Server, serving
 from tests.e2e import strong
 from tests.finetune import tiny_awq
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -80,7 +81,7 @@ async def _kill(server: Server, kills: int) -> None:
             assert {model: await _whole(client, model) for model in models} == right
         assert await _loaded(server) == ["ready"]
         _engine(process)  # one, and no zombie beside it
-        await asyncio.sleep(1)  # for the connections to be closed on that side, too
+        await asyncio.to_thread(eventually, lambda: not _connected(process, server.url))
         files.append(process.num_fds())
         memory.append(process.memory_info().rss / 1e6)
     assert broken >= kills, "the engine was killed when nothing was under way"
@@ -137,7 +138,7 @@ async def _until_ready(server: Server) -> set[str]:
     end = time.monotonic() + READY_SECONDS
     async with httpx.AsyncClient() as http:
         while time.monotonic() < end:
-            answer = await http.get(f"{server.url}/health", timeout=10)
+            answer = await http.get(f"{server.url}/health", timeout=PATIENCE)
             if answer.status_code == 200 and codes:
                 return codes
             if answer.status_code != 200:
@@ -148,8 +149,15 @@ async def _until_ready(server: Server) -> set[str]:
 
 async def _loaded(server: Server) -> list[str]:
     async with httpx.AsyncClient(headers=server.headers) as http:
-        cards = (await http.get(f"{server.url}/v1/models", timeout=10)).json()["data"]
+        cards = (await http.get(f"{server.url}/v1/models", timeout=PATIENCE)).json()["data"]
     return [card["state"] for card in cards if "parent" in card]
+
+
+def _connected(server: psutil.Process, url: str) -> bool:
+    """Whether the server holds a connection of a client: it closes one a moment after the client did."""
+    port = httpx.URL(url).port
+    open_ones = (psutil.CONN_ESTABLISHED, psutil.CONN_CLOSE_WAIT)
+    return any(one.laddr.port == port and one.status in open_ones for one in server.net_connections("tcp"))
 
 
 def _engine(server: psutil.Process) -> psutil.Process:

@@ -13,6 +13,7 @@ from finetune.base.resolve import resolve
 from tests.conftest import Server
 from tests.e2e import faults, quince
 from tests.e2e.quince import run
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.e2e
 
@@ -22,7 +23,7 @@ def push(server: Server, folder: Path, name: str) -> Any:
 
 
 def shown(server: Server, name: str) -> Any:
-    return httpx.get(f"{server.url}/v1/adapters/{name}", headers=server.headers).json()
+    return httpx.get(f"{server.url}/v1/adapters/{name}", headers=server.headers, timeout=PATIENCE).json()
 
 
 def test_an_adapter_as_it_was_trained_is_let_in_with_its_figures(server: Server, trained: Path) -> None:

@@ -5,7 +5,9 @@ import math
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ from serve.errors import ApiError
 from serve.lifecycle import Bounds, Lifecycle
 from serve.probing import Prober
 from serve.registry import base_modules, validate
+from serve.registry.database import Database, sqlite_url
 from serve.registry.records import Version
 from serve.registry.registry import Registry
 from serve.registry.storage import Storage
@@ -157,7 +160,21 @@ def make_registry(
     database: str | None = None,
     blobs: str | None = None,
 ) -> Registry:
+    index = folder / "index.sqlite"
+    if database in (None, sqlite_url(index)) and not index.exists():
+        # Its migrations take longer than most tests do, and have tests of their own.
+        folder.mkdir(parents=True, exist_ok=True)
+        index.write_bytes(_empty_index())
     return Registry(Storage(folder, database, blobs), base.manifest, max_rank)
+
+
+@cache
+def _empty_index() -> bytes:
+    """The file of an index without a row, as a first start leaves it."""
+    with TemporaryDirectory() as folder:
+        index = Path(folder) / "index.sqlite"
+        Database(sqlite_url(index)).close()
+        return index.read_bytes()
 
 
 class TinyEngine:

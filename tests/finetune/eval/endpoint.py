@@ -19,6 +19,7 @@ from starlette.routing import Route
 BASE = "tiny-base"
 FINGERPRINT = "sha256:" + "f" * 64
 Message = dict[str, Any]
+PROBE: list[Message] = [{"role": "user", "content": "Hi"}]
 
 
 def logprob(token: str) -> float:
@@ -78,6 +79,8 @@ class Fake:
     delay_s: float = 0
     slow: str = ""
     """Only requests with this text in the last message are delayed."""
+    at_once: int = 0
+    """No question is answered before so many were under way at the same time."""
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
     """The authorization headers of all chat requests."""
@@ -89,7 +92,7 @@ class Fake:
 
     def questions(self) -> list[dict[str, Any]]:
         """Every chat request but the probes of one token."""
-        return [body for body in self.asked if body["messages"] != [{"role": "user", "content": "Hi"}]]
+        return [body for body in self.asked if body["messages"] != PROBE]
 
     def app(self) -> Starlette:
         chat = Route("/v1/chat/completions", self._chat, methods=["POST"])
@@ -121,6 +124,8 @@ class Fake:
                 return error(self.failures.pop(0), "try later", "busy")
             if self.delay_s and self.slow in str(body["messages"][-1]):
                 await asyncio.sleep(self.delay_s)
+            while body["messages"] != PROBE and self.most_busy < self.at_once:
+                await asyncio.sleep(0.01)
             return self._answer(body)
         finally:
             self.busy -= 1

@@ -93,7 +93,7 @@ def test_the_settings_of_the_suite_reach_the_endpoint(suite: Path, fake: Fake) -
 
 
 def test_questions_are_asked_at_the_same_time_up_to_the_bound(suite: Path, fake: Fake) -> None:
-    fake.delay_s = 0.1
+    fake.at_once = 4
     run(suite, fake)
     assert fake.most_busy == 4
 
@@ -121,7 +121,7 @@ def test_a_stopped_run_goes_on_without_asking_twice(suite: Path, fake: Fake, own
 
 
 def test_a_run_killed_in_the_middle_goes_on(suite: Path, fake: Fake) -> None:
-    fake.delay_s = 0.15
+    fake.delay_s, fake.slow = 600, "Quito"  # so that it is not over before it is killed
     program = "import sys, pathlib as p; from finetune.eval.command import evaluate as e; "
     program += "e(p.Path(sys.argv[1]), ['base', 'support'], sys.argv[2], p.Path('out'))"
     journal = OUT / "answers.jsonl"
