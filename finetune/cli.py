@@ -1,8 +1,9 @@
 """`finetune`: bases, recipes, training and evaluation. Nothing heavy is imported before it is needed."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -12,7 +13,10 @@ from data.errors import UserError
 app = commands.program("From a recipe to a LoRA adapter on an AWQ base, and its evaluation.")
 
 
-def _command(name: str | None = None) -> Any:
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+
+def _command(name: str | None = None) -> Callable[[Verb], Verb]:
     return app.command(name, cls=commands.Command)
 
 
@@ -135,6 +139,12 @@ def validate(
     raise typer.Exit(run(sources, heldout or [], base, strict, json))
 
 
+def _format(name: str) -> str:
+    from finetune.leave.formats import known
+
+    return known(name)
+
+
 @_command("export")
 def export(
     adapter: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that `finetune train` wrote.")],
@@ -143,6 +153,7 @@ def export(
         typer.Option(
             help="A float16 model (merged), llama.cpp's LoRA (gguf-lora), or a repository folder (hub).",
             metavar="merged|gguf-lora|hub",
+            callback=_format,
         ),
     ],
     out: Annotated[Path, typer.Option(help="The folder or the .gguf file to write.")],

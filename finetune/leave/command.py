@@ -1,6 +1,5 @@
 """`finetune export`: check everything first, then write the whole output or none of it."""
 
-from difflib import get_close_matches
 from pathlib import Path
 
 from rich.console import Console
@@ -8,15 +7,10 @@ from rich.filesize import decimal
 
 from data.errors import UserError
 from finetune.disk import need
+from finetune.leave.formats import known
 from finetune.leave.source import Source, open_source
 from finetune.progress import steps
 from finetune.staging import staging
-
-FORMATS = {
-    "merged": "a float16 model of its own",
-    "gguf-lora": "llama.cpp's LoRA file",
-    "hub": "a repository folder with a card",
-}
 
 
 def leave(
@@ -53,11 +47,7 @@ def leave(
 
 def _check(to: str, report: Path | None, push: str | None) -> None:
     """UserError for a format that is none, and for options that it does not take."""
-    if to not in FORMATS:
-        near = get_close_matches(to.lower(), FORMATS, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}? " if near else ""
-        known = ", ".join(f"{name} ({what})" for name, what in FORMATS.items())
-        raise UserError(f"--to {to} is no format; {hint}there are {known}.")
+    known(to)
     for option, value in (("--report", report), ("--push", push)):
         if value is not None and to != "hub":
             raise UserError(f"{option} is for --to hub, and --to {to} was given; leave one of them out.")

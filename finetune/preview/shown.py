@@ -105,13 +105,13 @@ def _row(renderer: Renderer, sample: Sample, settings: Settings) -> Row:
         why = "" if settings.too_long == "drop" else ", and no answer stands whole before it is cut"
         note = f"left out of training: {length:,} tokens, more than data.max_length ({limit:,}){why}"
         return Row(_tokens(renderer, sample.input_ids, [0] * length), note=note)
-    note = None
+    cut: str | None = None
     if kept is not sample:
         lost = listed(len(answers(sample)) - len(answers(kept)), ("answer", "answers"))
-        note = (
+        cut = (
             f"cut from {length:,} tokens, as data.max_length is {limit:,}: {lost} behind the cut not learned"
         )
-    return Row(_tokens(renderer, kept.input_ids, kept.completion_mask), note=note)
+    return Row(_tokens(renderer, kept.input_ids, kept.completion_mask), note=cut)
 
 
 def show_preference(renderer: Renderer, title: str, record: PreferenceRecord, settings: Settings) -> Shown:

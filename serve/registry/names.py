@@ -52,10 +52,11 @@ class Names:
         known = self._known  # before the lookup: what is found now must not outlive a change meanwhile
         if (found := self._remembered(name)) is not None:
             return cast(T, found)
-        if (found := look_up()) is not None:
+        looked_up = look_up()
+        if looked_up is not None:
             with self._lock:
-                known.setdefault(name[0], LRUCache(MOST))[name] = found
-        return found
+                known.setdefault(name[0], LRUCache(MOST))[name] = looked_up
+        return looked_up
 
     def at_hand(self, name: Name) -> Any | None:
         """What `get` would return without asking the database; None where it would ask."""
