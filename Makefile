@@ -112,7 +112,7 @@ bench-eval: $(DEV) base ## evaluation: cost, statistics, scorer, parity, BFCL (A
 	@$(BIN)/python -m bench.eval $(ARGS)
 
 ##@ Check
-.PHONY: check test test-slow fuzz soak format
+.PHONY: check test test-slow fuzz soak format docs-reference
 check: $(DEV) ## lint, format, strict types, layering, help text and README (seconds)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
@@ -134,3 +134,6 @@ soak: $(DEV) base ## 20 000 requests to 12 adapters on 4 slots, always changing,
 format: $(DEV) ## format the sources
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --fix $(SOURCES)
+
+docs-reference: $(STAMP) ## write docs/recipe.md again: every key of a recipe, a suite, a gate policy
+	@$(BIN)/python -m finetune.reference > docs/recipe.md

@@ -9,6 +9,10 @@ class UserError(Exception):
     """
 
 
+class UnknownBaseError(UserError):
+    """A name that leads to no base, here or elsewhere: misspelled, not merely absent here."""
+
+
 def shown(text: str, most: int = 100) -> str:
     """A stranger's text as a message may hold it: one line, nothing that a terminal obeys, not long."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:most])

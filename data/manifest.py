@@ -115,6 +115,9 @@ class DatasetEntry(_Shape):
     tokens: int
     learnt_tokens: int
     dropped: dict[Line, int] = {}
+    """What was left out, by reason: rows that are too long, records that were skipped, what was cut off."""
+    unused: dict[Line, int] = {}
+    """In how many records a key said nothing, by its path without indices; the most frequent ones."""
 
 
 class AdapterManifest(_Shape):

@@ -16,6 +16,7 @@ class SuiteRule(Strict):
     """One suite that a version must have been asked, beside the version that the alias means."""
 
     name: str = Field(min_length=1, max_length=200)
+    """The suite's own name, as its report has it."""
     digest: str | None = Field(default=None, pattern=digests.PATTERN)
     """The state of the suite and its data; absent means any."""
     most_worse: Bound = 0.02
@@ -25,6 +26,7 @@ class SuiteRule(Strict):
 
 
 class Policy(Strict):
-    """The file of `serve gate NAME --policy FILE`."""
+    """What a version must show before an alias moves to it."""
 
     suites: list[SuiteRule] = Field(min_length=1, max_length=SUITES)
+    """The suites that it must have been asked; each has a rule of its own."""

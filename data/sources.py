@@ -11,19 +11,23 @@ import hashlib
 import random
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from data.formats import FORMATS
+from data.strict import Strict
 
 
-class Source(BaseModel):
-    """A file, folder, glob or `hf:owner/name[:split][@revision]`, and the name of its format."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class Source(Strict):
+    """One source of records."""
 
     path: str = Field(min_length=1)
+    """A file, folder, glob or `hf:owner/name[:split][@revision]`."""
     weight: float = Field(default=1.0, gt=0, le=1000)
+    """How often its records are used: 1 takes each once, 0.3 three tenths of them, 2.5 all twice and half
+    of them once more."""
     format: str | None = None
+    """The records' format, where their keys are not to tell it: openai, sharegpt, xlam, alpaca, completion or
+    hermes."""
 
     @field_validator("format")
     @classmethod
@@ -31,6 +35,11 @@ class Source(BaseModel):
         if value is not None and value not in FORMATS:
             raise ValueError(f"must be one of {', '.join(FORMATS)}")
         return value
+
+    @property
+    def at(self) -> str:
+        """Where `path` leads to from here; the recipe's own words stay as they are."""
+        return self.path if self.path.startswith("hf:") else self.opened(self.path)
 
 
 def mixed(sources: Sequence[Source], counts: Sequence[int], seed: int) -> list[tuple[int, int]]:

@@ -1,49 +1,90 @@
-"""Strict YAML: unknown keys refused with the nearest name, every mistake in one message."""
+"""Strict YAML: unknown keys refused with the nearest name, every mistake in one message with its line."""
 
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from data.errors import UserError
+from data.mistakes import Elsewhere, Loc, listed, sentences
+from data.paths import located, looked
+
+_BESIDE = "beside"
+"""In a validation's context: the folder of the file that is read."""
 
 
 class Strict(BaseModel):
-    """The parent of everything that a person writes by hand."""
+    """The parent of everything that a person writes by hand. A string behind a field describes its key."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    _beside: Path | None = PrivateAttr(default=None)
+    """The folder of the file that this stands in; no part of what it says."""
+
+    def model_post_init(self, context: Any) -> None:
+        self._beside = (context or {}).get(_BESIDE)
+
+    def opened(self, path: str | Path) -> str:
+        """Where a path that is written here leads to."""
+        return located(str(path), self._beside)
+
+    def looked(self, path: str | Path) -> str:
+        """The folders in which `opened` looked for it."""
+        return looked(str(path), self._beside)
 
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_DATA = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".gz")
 
-def load_yaml(path: Path, model: type[Model]) -> Model:
-    """Read `path` as `model`; UserError with all mistakes, one a line, when it is not one."""
+
+def load_yaml(path: Path, model: type[Model], elsewhere: Elsewhere | None = None) -> Model:
+    """Read `path` as `model`; UserError with all mistakes, one a line, when it is not one.
+
+    `elsewhere` knows the keys that people bring from other tools.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; give the path of a YAML file.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error}); it must be a UTF-8 YAML file.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path} cannot be read ({reason}); it must be a UTF-8 YAML file.") from None
+    if path.suffix in _DATA:
+        raise UserError(f"{path} is a file of data by its name; give a YAML file that names it.")
+    loader = _NoDuplicates(text)
     try:
-        value = yaml.load(text, Loader=_NoDuplicates)
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {_one_line(error)}") from None
+        node = loader.get_single_node()
+        value = loader.construct_document(node) if node else None
+    except yaml.MarkedYAMLError as error:
+        raise UserError(f"{path} is not YAML: {_placed(error)}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}; mend it.") from None
+    except RecursionError:
+        raise UserError(f"{path} is not YAML that can be read: it is nested too deeply; mend it.") from None
+    finally:
+        loader.dispose()
     if not isinstance(value, dict):
         raise UserError(f"{path} must hold `key: value` lines; it holds {_kind(value)}.")
-    return check(value, model, str(path))
+    return check(value, model, str(path), node, elsewhere)
 
 
-def check(value: dict[str, Any], model: type[Model], where: str) -> Model:
-    """Validate a parsed document; `where` opens the message."""
+def check(
+    value: dict[str, Any],
+    model: type[Model],
+    where: str,
+    node: yaml.Node | None = None,
+    elsewhere: Elsewhere | None = None,
+) -> Model:
+    """Validate a parsed document; `where` opens the message, and `node` knows the lines."""
+    beside = Path(where).parent if node is not None else None
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, context={_BESIDE: beside})
     except ValidationError as error:
-        mistakes = [_sentence(mistake, model) for mistake in error.errors()]
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise UserError("\n".join([f"{where} has {count}:", *(f"  {line}" for line in mistakes)])) from None
+        found = sentences(error, model, lambda loc: _line(node, loc), elsewhere or {})
+        count = listed(len(found), ("mistake", "mistakes"))
+        raise UserError("\n".join([f"{where} has {count}:", *(f"  {line}" for line in found)])) from None
 
 
 class _NoDuplicates(yaml.SafeLoader):
@@ -52,7 +93,12 @@ class _NoDuplicates(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str | int | float | None):
+                problem = "a key must be text"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key!r} stands twice", key_node.start_mark
@@ -61,48 +107,28 @@ class _NoDuplicates(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _sentence(mistake: Any, model: type[BaseModel]) -> str:
-    loc = tuple(mistake["loc"])
-    where = ".".join(str(part) for part in loc)
-    if mistake["type"] == "extra_forbidden":
-        names = _fields_at(model, loc[:-1])
-        near = get_close_matches(str(loc[-1]), names, n=1, cutoff=0.5)
-        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(sorted(names))}."
-        return f"{where}: unknown key; {hint}"
-    if mistake["type"] == "missing":
-        return f"{where}: missing; this key is required."
-    given = mistake["input"]
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool | None) else ""
-    return f"{where}: {mistake['msg'].removeprefix('Value error, ')}{shown}"
-
-
-def _fields_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
-    """Field names of the nested model that `loc` leads to; list indices and union tags are passed over."""
+def _line(node: yaml.Node | None, loc: Loc) -> int | None:
+    """The line of the place `loc`, or of the nearest written one above it; None without a document."""
+    line = None
     for part in loc:
-        field = model.model_fields.get(str(part))
-        if field is None:
-            continue
-        if nested := _models_in(field.annotation):
-            # Of a tagged union, the member whose tag stands in `loc`.
-            tagged = (one for one in nested if any(tag in loc for tag in _tags(one)))
-            model = next(tagged, nested[0])
-    return list(model.model_fields)
+        if isinstance(node, yaml.MappingNode):
+            found = next((pair for pair in node.value if pair[0].value == str(part)), None)
+            if found is None:
+                return line
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [found for argument in get_args(annotation) for found in _models_in(argument)]
-
-
-def _tags(model: type[BaseModel]) -> list[Any]:
-    """The literal values of a model's fields: among them its tag in a union."""
-    return [value for field in model.model_fields.values() for value in get_args(field.annotation)]
-
-
-def _one_line(error: yaml.YAMLError) -> str:
-    return " ".join(str(error).split())
+def _placed(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    step = "indent with blanks, not tabs" if "'\\t'" in str(error.problem) else "mend this line"
+    return f"{place}{error.problem or error.context}; {step}."
 
 
 def _kind(value: Any) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"
+    names = {list: "a list", str: "plain text", int: "a number", float: "a number", bool: "a yes or no"}
+    return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")

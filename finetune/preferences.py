@@ -1,20 +1,22 @@
 """Preferences to pairs of token rows, split and mixed, with a count of everything that was left out."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from data import digest, rules
+from data import digest
 from data.errors import UserError
 from data.formats.preference import scan
 from data.manifest import DatasetEntry
-from data.preference import Preference, problems
+from data.preference import problems
 from data.sources import Source
 from data.splits import Split, keys_of
-from finetune.kinds import named_format
+from finetune.intake import UNRENDERABLE, Intake
+from finetune.kinds import check
 from finetune.mixture import Rendered, mixture
 from finetune.pair import TokenPair, token_pair
 from finetune.render import Renderer
+from finetune.too_long import longer
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Pairs:
     rows: list[Pair]
     heldout: list[Pair]
     entry: DatasetEntry
+    intake: Intake = field(default_factory=Intake)
 
 
 def prepare_pairs(
@@ -44,56 +47,46 @@ def prepare_pairs(
     mix_seed: int = 0,
     heldout: float = 0.0,
     split_seed: int = 0,
+    ignore: frozenset[str] = frozenset(),
+    intake: Intake | None = None,
+    most_dropped: float = 1.0,
 ) -> Pairs:
     """Render every preference of `sources`, split by prompt, then mix.
 
-    `max_length` is in tokens, of prompt and the longer answer; longer pairs are left out and counted.
-    UserError when a record is broken, when the two answers of one stand behind different tokens, or when a
-    side stays empty.
+    `max_length` is in tokens, of prompt and the longer answer; longer pairs are left out and counted. Keys in
+    `ignore` are passed over, and `intake` says what becomes of bad records: broken ones, and those whose two
+    answers stand behind different tokens. UserError when a side stays empty, and when more than the share
+    `most_dropped` of what could be learned is left out.
     """
     split = Split(heldout, split_seed) if heldout else None
-    parts = [
-        [
-            _render(
-                where,
-                preference,
-                renderer,
-                max_length,
-                split.add(keys_of(preference.asked())) if split else "",
-            )
-            for where, preference in _sound(source)
-        ]
-        for source in sources
-    ]
-    made = mixture(sources, parts, split, mix_seed, kind="preferences", missing="preferences")
+    intake = intake or Intake()
+
+    def rendered(source: Source) -> list[Rendered[Pair]]:
+        check(source, "preference", ignore)
+        found = []
+        for where, preference in intake.sound(scan(source.at, ignore=ignore), problems):
+            try:
+                pair = token_pair(preference, renderer)
+            except UserError as error:
+                intake.refuse(where, UNRENDERABLE, str(error))
+                continue
+            group = split.add(keys_of(preference.asked())) if split else ""
+            if pair.longest > max_length:
+                found.append(Rendered[Pair](group, [], Counter({longer(max_length): 1}), pair.longest))
+            else:
+                row = Pair(pair.prompt, pair.chosen, pair.rejected, where)
+                found.append(Rendered(group, [row], Counter()))
+        return found
+
+    parts = [rendered(source) for source in sources]
+    intake.finish()
+    made = mixture(
+        sources, parts, split, mix_seed, kind="preferences", intake=intake, most_dropped=most_dropped
+    )
     entry = made.entry(
         digest=digest.of_json([[pair.prompt, pair.chosen, pair.rejected] for pair in made.rows]),
         targets=len(made.rows),
         tokens=sum(pair.tokens for pair in made.rows),
         learnt_tokens=sum(pair.learnt for pair in made.rows),
     )
-    return Pairs(made.rows, made.heldout, entry)
-
-
-def _sound(source: Source) -> Iterator[tuple[str, Preference]]:
-    """Preferences with their places; UserError at the first that cannot be read or breaks a rule."""
-    if source.format is not None:
-        raise named_format(source.path, source.format)
-    for record in scan(source.path):
-        preference = record.taken()
-        for problem in problems(preference):
-            if rules.SEVERITY[problem.kind] == "error":
-                raise UserError(f"{record.where}: {problem.where}: {problem.message}")
-        yield record.where, preference
-
-
-def _render(
-    where: str, preference: Preference, renderer: Renderer, max_length: int, group: str
-) -> Rendered[Pair]:
-    try:
-        pair = token_pair(preference, renderer)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
-    if pair.longest > max_length:
-        return Rendered(group, [], Counter({f"longer than {max_length} tokens": 1}))
-    return Rendered(group, [Pair(pair.prompt, pair.chosen, pair.rejected, where)], Counter())
+    return Pairs(made.rows, made.heldout, entry, intake)

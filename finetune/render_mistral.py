@@ -79,8 +79,8 @@ class MistralRenderer:
         completion = whole[len(prompt) :]
         if whole[: len(prompt)] != prompt or self._tokens.eos_id in completion[:-1]:
             raise UserError(
-                f"message {position}: Mistral's format does not write this answer behind the prompt that asks"
-                " for it, so it cannot be learnt; drop the conversation."
+                f"message {position + 1}: Mistral's format does not write this answer behind the prompt that"
+                " asks for it, so it cannot be learned; drop the conversation."
             )
         return Sample.of(prompt, completion if self._anonymous(target) else self._without_ids(completion))
 
@@ -102,14 +102,14 @@ class MistralRenderer:
 
     @staticmethod
     def _encode(tokenizer: Any, conversation: Conversation, position: int) -> list[int]:
-        """`position` is that of the answer, for a person to find."""
+        """`position` is that of the answer, counted from 0; people read it counted from 1."""
         try:
             request = ChatCompletionRequest.from_openai(**conversation.plain())
             ids: list[int] = tokenizer.encode_chat_completion(request).tokens
         except (MistralCommonException, ValueError, AssertionError) as error:
             reason = " ".join(str(error).split()).removesuffix(".")
             raise UserError(
-                f"message {position}: Mistral's format cannot carry this answer or what stands before it"
+                f"message {position + 1}: Mistral's format cannot carry this answer or what stands before it"
                 f" ({reason}); mend or drop the conversation."
             ) from None
         return ids

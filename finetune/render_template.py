@@ -87,8 +87,8 @@ class TemplateRenderer:
             before, after = prefix(position, True), prefix(position + 1, False)
             if not after.startswith(before):
                 raise UserError(
-                    f"the base's chat template rewrites what stands before message {position}, so no answer"
-                    " can be learnt as it will be asked; use a template that only appends."
+                    f"the base's chat template rewrites what stands before message {position + 1}, so no"
+                    " answer can be learned as it will be asked; use a template that only appends."
                 )
             answer = after[len(before) :]
             end = answer.rfind(self._stop)
@@ -141,7 +141,7 @@ class TemplateRenderer:
         for token in inside:
             if token == self._stop or any(token in word for word in words):
                 raise UserError(
-                    f"message {position} holds {token!r}, a control token of this base, so learning"
+                    f"message {position + 1} holds {token!r}, a control token of this base, so learning"
                     " it would break the answer; write it differently, drop the conversation or set the"
                     " message's weight to 0."
                 )

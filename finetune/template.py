@@ -15,6 +15,9 @@ from data.chat import AssistantMessage, Conversation, Text, Tool, ToolCall, Tool
 from data.errors import UserError
 from finetune import appending
 
+_BROKEN = (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError)
+"""What a template raises that does not expect what a conversation holds."""
+
 
 class ChatTemplate:
     """`tokens` are the names that templates know special tokens by, such as `bos_token`."""
@@ -55,7 +58,7 @@ class ChatTemplate:
             if self._silent is None:  # the same for all conversations, as `tail` is
                 self._silent = self._run(self._marked, messages[:1], tools, ask=False)[2]
             tails = {True: tail, False: self._silent}
-        except TemplateError:
+        except _BROKEN:
             return alone  # which says at which message
 
         def cut(count: int, ask: bool) -> str:
@@ -67,8 +70,8 @@ class ChatTemplate:
         """The text of `messages` as `as_served` gives them; `ask` adds the start of an answer."""
         try:
             text: str = self._template.render(self._variables(messages, tools, ask))
-        except TemplateError as error:
-            place = f"after message {len(messages) - 1}" if messages else "before the first message"
+        except _BROKEN as error:
+            place = f"after message {len(messages)}" if messages else "before the first message"
             raise UserError(
                 f"the base's chat template refuses this conversation {place} ({error}); mend or drop it."
             ) from None

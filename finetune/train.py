@@ -8,14 +8,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from data.errors import UserError
+from data.errors import UserError, shown
 from data.manifest import BaseManifest, DatasetEntry, read_base
 from data.probes import FILE as PROBES
 from finetune.base.resolve import find
+from finetune.intake import BAD, SKIPPED
+from finetune.kinds import Kind, check
 from finetune.quiet import quiet
 from finetune.recipe import Recipe
 from finetune.training import processes
 from finetune.training.workplace import Workplace, unfinished, workplace
+
+_KEYS = 12
+"""Of keys that said nothing, so many are named; the manifest has more."""
 
 
 def train(recipe: Recipe, *, restart: bool = False, resume: bool = False) -> Path:
@@ -31,6 +36,10 @@ def train(recipe: Recipe, *, restart: bool = False, resume: bool = False) -> Pat
         )
     folder = find(recipe.base.name)
     base = read_base(folder)
+    for source in recipe.data.train:  # what a first record shows is said before the base is loaded
+        if not source.path.startswith("hf:"):
+            kind: Kind = "preference" if recipe.method == "dpo" else "conversation"
+            check(source, kind, frozenset(recipe.data.ignore))
     with workplace(recipe, restart) as place:
         place.own(base=base.fingerprint)
         with quiet(place.log) as console:
@@ -66,6 +75,10 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
     console.print(f"recipe   {recipe.name}: rank {recipe.lora.r} on {', '.join(recipe.lora.targets)}")
     console.print(f"base     {base.name} {base.fingerprint[:19]}", highlight=False)
     console.print(_counted(recipe, rows.entry), highlight=False)
+    if first and rows.skipped is not None:
+        shutil.copyfile(rows.skipped, place.folder / SKIPPED)
+    for line in _left_out(rows.entry, place.folder / SKIPPED):
+        console.print(line, highlight=False)
     console.print(f"weights  {weights} ({weights.why})", highlight=False)
 
     from finetune.export import export
@@ -109,14 +122,28 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
         write(adapter, answers.after())
         place.finish(adapter)
     processes.wait()
-    console.print(f"adapter written to {recipe.folder}", highlight=False)
+    said = f"; its {SKIPPED} names the records that were left out" if rows.skipped else ""
+    console.print(f"adapter written to {recipe.folder}{said}", highlight=False)
 
 
 def _counted(recipe: Recipe, entry: DatasetEntry) -> str:
     aside = f", {entry.heldout.conversations} held out" if entry.heldout else ""
-    dropped = "".join(f", {count} rows {reason}" for reason, count in entry.dropped.items())
     kinds = ("preferences", "pairs") if recipe.method == "dpo" else ("conversations", "answers")
     return (
         f"data     {entry.conversations} {kinds[0]}, {entry.targets} {kinds[1]},"
-        f" {entry.learnt_tokens} of {entry.tokens} tokens learnt{aside}{dropped}"
+        f" {entry.learnt_tokens} of {entry.tokens} tokens learned{aside}"
     )
+
+
+def _left_out(entry: DatasetEntry, skipped: Path) -> list[str]:
+    """What of the data is not learned, and why: a line for rows and records, one for keys."""
+    lines = []
+    if entry.dropped:
+        rows = ", ".join(f"{count:,} {reason}" for reason, count in entry.dropped.items())
+        bad = f"; {skipped} names the records" if BAD & entry.dropped.keys() else ""
+        lines.append(f"left out {rows}{bad}")
+    if entry.unused:
+        keys = ", ".join(f"{shown(key)} ({count:,})" for key, count in [*entry.unused.items()][:_KEYS])
+        more = f" and {len(entry.unused) - _KEYS} more" if len(entry.unused) > _KEYS else ""
+        lines.append(f"keys     that said nothing, and in how many records: {keys}{more}")
+    return lines

@@ -39,7 +39,7 @@ def members(path: Path, file: BufferedIOBase, limit: int) -> Iterator[Raw]:
         if window.next():
             raise window.broken("Extra data")
     except _EndedError as ended:
-        yield Raw(f"{path}:{ended.line}", problem=ended.problem)
+        yield Raw(f"{path}:{ended.line}", problem=ended.problem, ends=True)
 
 
 def objects(path: Path, file: BufferedIOBase, limit: int) -> Iterator[Raw]:
@@ -53,7 +53,7 @@ def objects(path: Path, file: BufferedIOBase, limit: int) -> Iterator[Raw]:
         if window.failure:
             raise _EndedError(window.line, window.failure)
     except _EndedError as ended:
-        yield Raw(f"{path}:{ended.line}", problem=ended.problem)
+        yield Raw(f"{path}:{ended.line}", problem=ended.problem, ends=True)
 
 
 class _EndedError(Exception):

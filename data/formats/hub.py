@@ -42,4 +42,5 @@ def records(source: str) -> Iterator[Raw]:
         yield Raw(
             f"{source} (row {number + 1})",
             problem=f"the data set cannot be read from here on ({problem}); try again, or download it.",
+            ends=True,
         )

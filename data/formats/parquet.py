@@ -32,7 +32,7 @@ def records(path: Path) -> Iterator[Raw]:
                 rows = batch.to_pylist(maps_as_pydicts="strict") if batch else None
             except (pyarrow.ArrowException, OSError, KeyError) as error:
                 problem = f"the file cannot be read from here on ({_one_line(error)}); download it again."
-                yield Raw(f"{path} (row {number + 1})", problem=problem)
+                yield Raw(f"{path} (row {number + 1})", problem=problem, ends=True)
                 return
             if rows is None:
                 return

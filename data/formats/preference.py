@@ -37,13 +37,14 @@ _PROMPTS = ("prompt", "conversations", "messages", "instruction", "question")
 class PreferenceRecord:
     """One preference of a source, or the reason and the next step where it could not be read.
 
-    `where` and `unused` are as in `data.formats.Record`.
+    `where`, `unused` and `ends` are as in `data.formats.Record`.
     """
 
     where: str
     preference: Preference | None
     problem: str | None
     unused: tuple[str, ...] = ()
+    ends: bool = False
 
     def taken(self) -> Preference:
         """The preference; UserError with place, reason and next step where there is none."""
@@ -65,7 +66,7 @@ def record(raw: Raw, ignore: frozenset[str] = NONE) -> PreferenceRecord:
     """What a raw record says as a preference."""
     made = imported(raw, preference, Preference, ignore)
     if isinstance(made, str):
-        return PreferenceRecord(raw.where, None, made)
+        return PreferenceRecord(raw.where, None, made, ends=raw.ends)
     return PreferenceRecord(raw.where, made[0], None, made[1])
 
 

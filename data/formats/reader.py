@@ -59,6 +59,6 @@ def _is_parquet(path: Path) -> bool:
 def record(raw: Raw, format: str | None = None, ignore: frozenset[str] = NONE) -> Record:
     """What the importer of `format`, or of the record's own shape, makes of a raw record."""
     made = imported(raw, sniff if format is None else reader_of(format), Conversation, ignore)
-    return (
-        Record(raw.where, None, made) if isinstance(made, str) else Record(raw.where, made[0], None, made[1])
-    )
+    if isinstance(made, str):
+        return Record(raw.where, None, made, ends=raw.ends)
+    return Record(raw.where, made[0], None, made[1])

@@ -18,6 +18,8 @@ class Raw:
     value: Any = None
     problem: str | None = None
     line: bytes | None = None
+    ends: bool = False
+    """Whether nothing behind it can be read: the rest of its file is lost, not one record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Record:
     problem: str | None
     unused: tuple[str, ...] = ()
     """Paths of the record's keys that said nothing, such as `messages[].name`, in alphabetical order."""
+    ends: bool = False
+    """Whether the rest of its file cannot be read either."""
 
     def taken(self) -> Conversation:
         """The conversation; UserError with place, reason and next step where there is none."""

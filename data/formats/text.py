@@ -45,16 +45,16 @@ def _of(path: Path, file: BufferedIOBase) -> Iterator[Raw]:
         head = file.read(_HEAD)
         file.seek(0)
     except UNREADABLE as error:
-        yield Raw(f"{path}:1", problem=damaged(error))
+        yield Raw(f"{path}:1", problem=damaged(error), ends=True)
         return
     for magic, what in _OTHERS.items():
         if head.startswith(magic):
-            yield Raw(f"{path}:1", problem=f"this is {what}.")
+            yield Raw(f"{path}:1", problem=f"this is {what}.", ends=True)
             return
     start = head.removeprefix(BOM_UTF8).lstrip()
     if b"\0" in start.partition(b"\n")[0]:
         problem = "it holds NUL bytes, so it is binary or UTF-16 and no UTF-8 text; save it as UTF-8 JSONL."
-        yield Raw(f"{path}:1", problem=problem)
+        yield Raw(f"{path}:1", problem=problem, ends=True)
     elif start.startswith(b"["):
         yield from array.members(path, file, LIMIT)
     elif start.partition(b"\n")[0].strip() == b"{":  # an indented object: no JSONL line is this short
@@ -77,7 +77,7 @@ def _lines(path: Path, file: BufferedIOBase) -> Iterator[Raw]:
                 yield Raw(f"{path}:{number}", problem=oversized(LIMIT))
                 continue
         except UNREADABLE as error:
-            yield Raw(f"{path}:{number + 1}", problem=damaged(error))
+            yield Raw(f"{path}:{number + 1}", problem=damaged(error), ends=True)
             return
         if line := line.removeprefix(BOM_UTF8).rstrip(b" \t\r\n"):
             yield Raw(f"{path}:{number}", line=line)

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from data.errors import UserError
+from data.errors import UnknownBaseError, UserError
 from data.home import base_folder
 from data.manifest import BaseManifest, read_base
 from finetune.base import catalogue
@@ -32,7 +32,7 @@ def find(reference: str) -> Path:
     if reference not in known and not Path(reference).is_dir() and "/" not in reference:
         near = get_close_matches(reference, known, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"known bases: {', '.join(known)}."
-        raise UserError(f"base {reference!r} is not known; {hint}")
+        raise UnknownBaseError(f"base {reference!r} is not known; {hint}")
     raise UserError(
         f"base {reference!r} is not on this machine yet; get it with `make base BASE={reference}`."
     )

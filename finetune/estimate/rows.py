@@ -13,8 +13,10 @@ from data.chat import Conversation
 from data.errors import UserError
 from data.formats import preference, raw, record
 from data.sources import Source
+from finetune.kinds import check
 from finetune.recipe import Recipe
 from finetune.render import Renderer, targets
+from finetune.too_long import fitted
 
 Row = tuple[int, int]
 """Tokens, and how many of them are learnt."""
@@ -72,8 +74,7 @@ def counted(recipe: Recipe, renderer: Renderer | None, whole: bool) -> Rows:
         records, total = _drawn(_records(recipe, source))
         partly = partly or len(records) < total
         for one in records:
-            made = (_fitted(recipe, example) for example in _examples(recipe, one, renderer, whole))
-            found = [example for example in made if example]
+            found = [example for example in _examples(recipe, one, renderer, whole) if example]
             examples += found
             worth += [source.weight * total / len(records)] * len(found)
             aside += len(found) * recipe.data.heldout * total / len(records)
@@ -97,9 +98,8 @@ def _records(recipe: Recipe, source: Source) -> Iterator[Any]:
             f"{source.path} is not here to be counted; say how many examples it has and how long they are,"
             " such as --rows 5000 --tokens 600."
         )
-    if recipe.method == "dpo":
-        return preference.scan(source.path)
-    return ((one, source.format) for one in raw(source.path))
+    check(source, "preference" if recipe.method == "dpo" else "conversation", frozenset(recipe.data.ignore))
+    return ((one, source.format) for one in raw(source.at))
 
 
 def _drawn(items: Iterable[Item]) -> tuple[list[Item], int]:
@@ -113,40 +113,52 @@ def _drawn(items: Iterable[Item]) -> tuple[list[Item], int]:
 
 
 def _examples(recipe: Recipe, one: Any, renderer: Renderer | None, whole: bool) -> list[list[Row]]:
-    if recipe.method == "dpo":
-        pair = one.taken()
+    """The examples of one record within `data.max_length`; empty ones are left out of training.
+
+    A record that cannot be learned has none where training skips it, and is a UserError otherwise.
+    """
+    ignored, (unread, format) = frozenset(recipe.data.ignore), one
+    try:
+        if recipe.method == "sft":
+            conversation = record(unread, format, ignored).taken()
+            return [[row] if row else [] for row in _rows(conversation, recipe, renderer, whole)]
+        pair = preference.record(unread, ignored).taken()
         answers = [pair.answered(answer) for answer in (pair.chosen, pair.rejected)]
-        return [[_rows(answer, recipe, renderer, whole, last=True)[-1] for answer in answers]]
-    conversation = record(*one).taken()
-    return [[row] for row in _rows(conversation, recipe, renderer, whole)]
+        found = [_rows(answer, recipe, renderer, whole, last=True)[-1] for answer in answers]
+        return [[row for row in found if row]] if all(found) else [[]]
+    except UserError:
+        if recipe.data.on_error == "stop":
+            raise
+        return []
 
 
 def _rows(
     conversation: Conversation, recipe: Recipe, renderer: Renderer | None, whole: bool, last: bool = False
-) -> list[Row]:
-    learn = "last" if last else recipe.data.learn
+) -> list[Row | None]:
+    """Length and learned tokens of each row; None where it is too long."""
+    learn, limit = "last" if last else recipe.data.learn, recipe.data.max_length
     if renderer is not None:
         samples = renderer.samples(conversation, learn)
-        return [(len(one.input_ids), sum(one.completion_mask[1:])) for one in samples]
+        kept = (fitted(sample, limit, recipe.data.too_long) for sample in samples)
+        return [(len(one.input_ids), sum(one.completion_mask[1:])) if one else None for one in kept]
     tools = sum(_tokens(tool) for tool in conversation.tools)
     lengths = [_tokens(message) for message in conversation.messages]
     learnt = targets(conversation, learn)
     if whole:
-        return [(tools + sum(lengths), sum(lengths[at] for at in learnt))] if learnt else []
-    return [(tools + sum(lengths[: at + 1]), lengths[at]) for at in learnt]
+        # Cut behind the last whole answer, as `fitted` does.
+        ends = [at for at in learnt if tools + sum(lengths[: at + 1]) <= limit]
+        if not learnt:
+            return []
+        if recipe.data.too_long == "truncate":
+            return (
+                [(tools + sum(lengths[: ends[-1] + 1]), sum(lengths[at] for at in ends))] if ends else [None]
+            )
+        total = tools + sum(lengths)
+        return [(total, sum(lengths[at] for at in learnt)) if total <= limit else None]
+    rows = [(tools + sum(lengths[: at + 1]), lengths[at]) for at in learnt]
+    return [row if row[0] <= limit else None for row in rows]
 
 
 def _tokens(part: Any) -> int:
     text = json.dumps(part.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False)
     return max(1, round(len(text) / _CHARACTERS))
-
-
-def _fitted(recipe: Recipe, example: list[Row]) -> list[Row]:
-    """The example within `data.max_length`: as it is, cut, or empty."""
-    limit = recipe.data.max_length
-    if max(length for length, _ in example) <= limit:
-        return example
-    if recipe.data.too_long == "truncate":
-        ((length, learnt),) = example
-        return [(limit, round(learnt * limit / length))]
-    return []

@@ -8,6 +8,7 @@ from typing import TypeVar
 from data import digest, formats
 from data.chat import AssistantMessage, Conversation, text_of
 from data.errors import UserError
+from data.paths import sought
 from data.report import Answer, Call, SuiteEntry
 from finetune.eval import bfcl, scorers, scorers_named
 from finetune.eval.question import Question
@@ -58,7 +59,11 @@ def _of_task(task: Task, seed: int) -> list[Question]:
             for category in dict.fromkeys(task.categories)
             for question in _drawn(bfcl.questions(task.name, category), task.limit, seed)
         ]
-    conversations = list(formats.read(task.data))
+    try:
+        conversations = list(formats.read(task.opened(task.data)))
+    except UserError as error:
+        here = Path(task.opened(task.data)).exists()
+        raise (error if here else sought(error, task.looked(task.data))) from None
     if not conversations:
         raise UserError(f"{task.data} holds no conversation; task {task.name!r} needs at least one.")
     named = zip(_unique_ids(conversations, task.data), conversations, strict=True)
@@ -74,7 +79,10 @@ def _drawn(items: list[Item], limit: int | None, seed: int) -> list[Item]:
 
 
 def _maker(task: ToolsTask | ReferenceTask | PerplexityTask) -> scorers_named.Maker | None:
-    return scorers_named.maker(task.scorer, task.schema_file) if isinstance(task, ReferenceTask) else None
+    if not isinstance(task, ReferenceTask):
+        return None
+    schema = Path(task.opened(task.schema_file)) if task.schema_file else None
+    return scorers_named.maker(task.scorer, schema)
 
 
 def _unique_ids(conversations: list[Conversation], path: Path) -> list[str]:

@@ -4,31 +4,46 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from data.strict import Strict, load_yaml
 from finetune.eval import bfcl_data, scorers_named
 
+Few = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+"""One item may stand without a list around it."""
 
-class ToolsTask(Strict):
+
+class _Task(Strict):
+    name: str = Field(min_length=1)
+    """What the report calls it; each task has its own."""
+
+    def files(self) -> dict[str, Path]:
+        """What it reads, by the names that the suite's digest knows them by."""
+        return {}
+
+    def _read(self, *written: Path | None) -> dict[str, Path]:
+        return {str(path): Path(self.opened(path)) for path in written if path}
+
+
+class ToolsTask(_Task):
     """Conversations whose last message is the expected answer: tool calls, or words where none fits."""
 
-    name: str = Field(min_length=1)
     kind: Literal["tools"]
     data: Path
+    """A file of conversations, looked for in the working folder, then beside the suite."""
     limit: int | None = Field(default=None, ge=1)
     """At most so many conversations, drawn with the suite's seed; absent means all."""
 
     def files(self) -> dict[str, Path]:
-        return {str(self.data): self.data}
+        return self._read(self.data)
 
 
-class BfclTask(Strict):
+class BfclTask(_Task):
     """Questions of the Berkeley Function Calling Leaderboard, version 4, downloaded on first use."""
 
-    name: str = Field(min_length=1)
     kind: Literal["bfcl"]
-    categories: list[bfcl_data.Category] = Field(min_length=1)
+    categories: Annotated[list[bfcl_data.Category], Few] = Field(min_length=1)
+    """Parts of the leaderboard."""
     limit: int | None = Field(default=None, ge=1)
     """At most so many questions of each category."""
 
@@ -39,17 +54,18 @@ class BfclTask(Strict):
         return {str(path.relative_to(bfcl_data.package())): path for path in found}
 
 
-class ReferenceTask(Strict):
+class ReferenceTask(_Task):
     """Conversations whose last message is words; `scorer` says how near the answer comes to them."""
 
-    name: str = Field(min_length=1)
     kind: Literal["reference"]
     data: Path
+    """A file of conversations, looked for in the working folder, then beside the suite."""
     scorer: str
     """`exact`, `contains`, `chrf`, `rouge_l`, `json_schema`, or one that an installed package offers."""
-    schema_file: Path | None = None
+    schema_file: Path | None = Field(default=None, validate_default=True)
     """For `json_schema`: the schema that the answer, read as JSON, must keep to."""
     limit: int | None = Field(default=None, ge=1)
+    """At most so many conversations, drawn with the suite's seed; absent means all."""
 
     @field_validator("scorer")
     @classmethod
@@ -61,54 +77,58 @@ class ReferenceTask(Strict):
             raise ValueError(f"unknown scorer; {hint}")
         return value
 
-    @model_validator(mode="after")
-    def _schema_where_needed(self) -> "ReferenceTask":
-        if (self.scorer == "json_schema") != (self.schema_file is not None):
+    @field_validator("schema_file")
+    @classmethod
+    def _where_needed(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if "scorer" in info.data and (info.data["scorer"] == "json_schema") != (value is not None):
             raise ValueError("`schema_file` goes with `scorer: json_schema`, and with no other")
-        return self
+        return value
 
     def files(self) -> dict[str, Path]:
-        return {str(path): path for path in (self.data, self.schema_file) if path}
+        return self._read(self.data, self.schema_file)
 
 
-class PerplexityTask(Strict):
+class PerplexityTask(_Task):
     """Conversations whose last message is words: how likely does the model find them?"""
 
-    name: str = Field(min_length=1)
     kind: Literal["perplexity"]
     data: Path
+    """A file of conversations, looked for in the working folder, then beside the suite."""
     limit: int | None = Field(default=None, ge=1)
+    """At most so many conversations, drawn with the suite's seed; absent means all."""
 
     def files(self) -> dict[str, Path]:
-        return {str(self.data): self.data}
+        return self._read(self.data)
 
 
-class ChatTask(Strict):
+class ChatTask(_Task):
     """Prompts whose answers are shown side by side; nothing is scored, unless by `finetune judge`."""
 
-    name: str = Field(min_length=1)
     kind: Literal["chat"]
-    prompts: list[str] = Field(min_length=1)
-
-    def files(self) -> dict[str, Path]:
-        return {}
+    prompts: Annotated[list[str], Few] = Field(min_length=1)
+    """What a user says."""
 
 
 Task = ToolsTask | BfclTask | ReferenceTask | PerplexityTask | ChatTask
 
 
 class Suite(Strict):
-    """Paths are relative to the folder in which the command runs."""
+    """What is asked of every model, and how."""
 
     name: str = Field(min_length=1)
+    """What reports and gates know it by."""
     tasks: list[Annotated[Task, Field(discriminator="kind")]] = Field(min_length=1)
+    """What is asked, task by task; `kind` says which keys a task has."""
     max_tokens: int = Field(default=256, ge=1)
     """Answers longer than this are cut off, and flagged so."""
     temperature: float = Field(default=0.0, ge=0, le=2)
+    """0 answers with the likeliest token each time."""
     seed: int = Field(default=0, ge=0)
     """For drawing samples, for the endpoint's sampling and for the statistics."""
     concurrency: int = Field(default=8, ge=1, le=256)
+    """Questions at a time."""
     timeout_s: float = Field(default=300, gt=0)
+    """Seconds that an answer may take."""
 
     @field_validator("tasks")
     @classmethod
@@ -119,6 +139,22 @@ class Suite(Strict):
         return tasks
 
 
+_LIKE = {"type": "kind", "dataset": "data", "file": "data", "path": "data", "metric": "scorer"}
+
+ELSEWHERE = {
+    **{name: f"tasks.{here}" for name, here in _LIKE.items()},
+    "models": "give `finetune eval` the option --models.",
+    "model": "give `finetune eval` the option --models.",
+    "num_fewshot": "write the examples into the conversations.",
+    "max_gen_toks": "max_tokens",
+    "max_new_tokens": "max_tokens",
+    "batch_size": "concurrency",
+    "timeout": "timeout_s",
+    "samples": "tasks.limit",
+}
+"""What other evaluations call it; see `finetune.other_trainers`."""
+
+
 def load(path: Path) -> Suite:
     """Read a suite file; UserError with every mistake when it is not one."""
-    return load_yaml(path, Suite)
+    return load_yaml(path, Suite, ELSEWHERE)

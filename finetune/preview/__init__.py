@@ -1,1 +1,1 @@
-"""`finetune preview`: the exact tokens of chosen samples, learnt ones in colour."""
+"""`finetune preview`: the exact tokens of chosen samples as they are trained, what is learned marked."""

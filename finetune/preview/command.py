@@ -1,40 +1,52 @@
-"""What to preview: conversations or preferences of a recipe or a file, rendered for a base."""
+"""What to preview: records of a recipe or a file as training reads, renders and cuts them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from data.errors import UserError
-from data.formats import preference, read
+from data.formats import Raw, preference, raw, record
 from data.sources import Source
 from finetune import pages
 from finetune.base.resolve import find
-from finetune.kinds import Kind, kind_of
+from finetune.kinds import Kind, check, kind_of
 from finetune.preview import page, terminal
-from finetune.preview.shown import Shown, show, show_preference
-from finetune.render import Learn, Renderer, open_renderer
+from finetune.preview.shown import Settings, Shown, show, show_preference
+from finetune.render import Renderer, open_renderer
 
 DEFAULT_BASE = "smollm2-135m-instruct-awq"
 
-Record = TypeVar("Record")
+Chosen = tuple[Raw, Source]
 
 
 def preview(source: Path, numbers: list[int], html: Path | None, base: str | None) -> None:
-    """Show the records `numbers` (from 1) of `source`, in the terminal or as one HTML page."""
-    learn: Learn = "all"
+    """Show the records `numbers` (from 1) of `source`, in the terminal or as one HTML page.
+
+    A recipe's records are shown as its training has them. UserError where none of them can be read.
+    """
+    settings, ignore = Settings(), frozenset[str]()
     if source.suffix in (".yaml", ".yml"):
         from finetune.recipe import load
 
         recipe = load(source)
-        sources, learn, base = recipe.data.train, recipe.data.learn, base or recipe.base.name
+        data, sources, base = recipe.data, recipe.data.train, base or recipe.base.name
+        settings = Settings(data.max_length, data.too_long, data.learn, data.on_error)
         kind: Kind = "preference" if recipe.method == "dpo" else "conversation"
+        ignore = frozenset(data.ignore)
+        for one in sources:
+            check(one, kind, ignore)
     else:
         sources, kind = [Source(path=str(source))], kind_of(str(source))
     if min(numbers) < 1:
-        raise UserError(f"--sample {min(numbers)}: {kind}s are numbered from 1; give 1 or more.")
+        raise UserError(f"--sample {min(numbers)}: records are numbered from 1; give 1 or more.")
     renderer = open_renderer(find(base or DEFAULT_BASE))
-    shown = _shown(renderer, kind, sources, numbers, learn)
+    chosen = _chosen(_records(sources), sources, numbers)
+    shown = [
+        _shown(renderer, kind, number, one, ignore, settings)
+        for number, one in zip(numbers, chosen, strict=True)
+    ]
+    if all(one.unreadable for one in shown):
+        raise UserError("\n".join(f"{one.where}: {one.refusal}" for one in shown))
     title = f"{source} on {base or DEFAULT_BASE}"
     if html is None:
         terminal.write(title, renderer.identity, shown)
@@ -44,20 +56,23 @@ def preview(source: Path, numbers: list[int], html: Path | None, base: str | Non
 
 
 def _shown(
-    renderer: Renderer, kind: Kind, sources: Sequence[Source], numbers: list[int], learn: Learn
-) -> list[Shown]:
-    titles = [f"{kind} {number}" for number in numbers]
+    renderer: Renderer, kind: Kind, number: int, one: Chosen, ignore: frozenset[str], settings: Settings
+) -> Shown:
+    unread, source = one
+    title = f"{kind} {number}"
     if kind == "conversation":
-        read_ones = (one for source in sources for one in read(source.path, source.format))
-        chosen = _chosen(read_ones, sources, numbers)
-        return [show(renderer, title, one, learn) for title, one in zip(titles, chosen, strict=True)]
-    pairs = (record.taken() for source in sources for record in preference.scan(source.path))
-    compared = _chosen(pairs, sources, numbers)
-    return [show_preference(renderer, title, one) for title, one in zip(titles, compared, strict=True)]
+        return show(renderer, title, record(unread, source.format, ignore), settings)
+    return show_preference(renderer, title, preference.record(unread, ignore), settings)
 
 
-def _chosen(every: Iterable[Record], sources: Sequence[Source], numbers: list[int]) -> list[Record]:
-    """Records by their number over all sources; reading stops behind the last one."""
+def _records(sources: Iterable[Source]) -> Iterator[Chosen]:
+    for source in sources:
+        for one in raw(source.at):
+            yield one, source
+
+
+def _chosen(every: Iterable[Chosen], sources: list[Source], numbers: list[int]) -> list[Chosen]:
+    """Records by their number over all sources, bad ones among them; reading stops behind the last one."""
     found = {
         number: record for number, record in enumerate(islice(every, max(numbers)), 1) if number in numbers
     }

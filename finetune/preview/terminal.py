@@ -16,6 +16,8 @@ REJECTED = ("black on light_salmon3", "black on light_salmon1")
 SPECIAL_LEARNT = "bold white on dark_green"
 SPECIAL_REJECTED = "bold white on dark_red"
 SPECIAL = "bold cyan"
+OPEN, CLOSE = "[[", "]]"
+"""Around what is learned, where there is no color."""
 
 
 def write(title: str, renderer: RendererId, shown: list[Shown]) -> None:
@@ -23,7 +25,7 @@ def write(title: str, renderer: RendererId, shown: list[Shown]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(Text(title, style="bold"))
     console.print(f"renderer {renderer.name} v{renderer.version}, {renderer.digest[:19]}", style="dim")
-    console.print(_legend(compared=any(row.part for one in shown for row in one.rows)))
+    console.print(_legend(any(row.part for one in shown for row in one.rows), _marks(console)))
     for one in shown:
         _record(console, one)
 
@@ -34,7 +36,7 @@ def summary(title: str, kind: Kind, shown: list[Shown], html: Path) -> None:
     console = Console(highlight=False, soft_wrap=True)
     count = _many(len(shown), kind)
     samples = "" if kind == "preference" else f" {_many(len(rows), 'sample')},"
-    console.print(f"{title}: {count},{samples} {tokens} tokens, {learnt} learnt", markup=False)
+    console.print(f"{title}: {count},{samples} {tokens} tokens, {learnt} learned", markup=False)
     console.print(f"wrote {html}", markup=False)
 
 
@@ -43,34 +45,47 @@ def _many(count: int, what: str) -> str:
 
 
 def counts(row: Row) -> str:
+    """How many tokens a row has, and how many of them are learned."""
     if row.part == "prompt":
         return f"prompt: {len(row.tokens)} tokens"
     if row.part is not None:
         what = "to prefer" if row.part == "chosen" else "to avoid"
-        return f"{row.part}: {len(row.tokens)} tokens, all learnt as the answer {what}"
+        learned = f"all learned as the answer {what}" if row.learnt else f"the answer {what}, not learned"
+        return f"{row.part}: {len(row.tokens)} tokens, {learned}"
     share, answers = 100 * row.learnt / len(row.tokens), "answer" if row.targets == 1 else "answers"
-    return f"{len(row.tokens)} tokens, {row.learnt} learnt ({share:.0f}%) in {row.targets} {answers}"
+    return f"{len(row.tokens)} tokens, {row.learnt} learned ({share:.0f}%) in {row.targets} {answers}"
 
 
 def _record(console: Console, one: Shown) -> None:
     category = f" · {one.category}" if one.category else ""
+    title = Text(_safe(f"{one.title}{category} · {one.where}"), style="bold")
+    console.print(Rule(title, align="left", style="grey37"))
+    for note in one.notes:
+        console.print(Text(_safe(note), style="yellow"))
     for number, row in enumerate(one.rows, 1):
-        part = f" · sample {number} of {len(one.rows)}" if len(one.rows) > 1 and not row.part else ""
-        if row.part in (None, "prompt"):
-            title = Text(f"{one.title}{category}{part}", style="bold")
-            console.print(Rule(title, align="left", style="grey37"))
+        if len(one.rows) > 1 and not row.part:
+            console.print(Text(f"sample {number} of {len(one.rows)}", style="bold"))
+        if row.note:
+            console.print(Text(row.note, style="yellow"))
         console.print(counts(row), style="dim")
-        console.print(_tokens(row))
+        console.print(_tokens(row, _marks(console)))
     if one.refusal:
-        console.print(Rule(Text(f"{one.title}{category}", style="bold"), align="left", style="grey37"))
-        console.print(Text(one.refusal, style="red"))
+        console.print(Text(_safe(one.refusal), style="red"))
 
 
-def _tokens(row: Row) -> Text:
-    text = Text()
+def _marks(console: Console) -> bool:
+    """Whether signs must say what colors cannot: in a file, a pipe, or a terminal without colors."""
+    return console.no_color or console.color_system is None
+
+
+def _tokens(row: Row, marks: bool) -> Text:
+    text, inside = Text(), False
     for token in row.tokens:
+        if marks and token.learnt != inside:
+            text.append(OPEN if token.learnt else CLOSE)
+            inside = token.learnt
         text.append(_safe(token.visible), _style(token, row.part == "rejected"))
-    return text
+    return text.append(CLOSE) if inside else text
 
 
 def _style(token: Token, rejected: bool) -> str:
@@ -90,13 +105,13 @@ def _safe(text: str) -> str:
     )
 
 
-def _legend(compared: bool) -> Text:
-    learnt: list[str | tuple[str, str]] = (
+def _legend(compared: bool, marks: bool) -> Text:
+    signs = ("· blank  → tab  ⏎ line end  ◌ part of a character", "dim")
+    if marks:
+        return Text.assemble(f"{OPEN}learned{CLOSE}  context  ", signs)
+    learned: list[str | tuple[str, str]] = (
         [(" chosen ", LEARNT[0]), " ", (" rejected ", REJECTED[0])]
         if compared
-        else [(" learnt ", LEARNT[0]), " ", (" learnt control ", SPECIAL_LEARNT)]
+        else [(" learned ", LEARNT[0]), " ", (" learned control ", SPECIAL_LEARNT)]
     )
-    return Text.assemble(
-        *learnt, " ", ("context", CONTEXT[1]), "  ", ("control", SPECIAL), "  ",
-        ("· blank  → tab  ⏎ line end  ◌ part of a character", "dim"),
-    )  # fmt: skip
+    return Text.assemble(*learned, " ", ("context", CONTEXT[1]), "  ", ("control", SPECIAL), "  ", signs)

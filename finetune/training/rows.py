@@ -17,13 +17,14 @@ from data.home import home
 from data.manifest import BaseManifest, DatasetEntry
 from finetune.base.identity import describe
 from finetune.dataset import Row, prepare
+from finetune.intake import SKIPPED, Intake
 from finetune.preferences import Pair, prepare_pairs
 from finetune.recipe import Recipe
 from finetune.render import open_renderer
 from finetune.staging import staging
 from finetune.training.collate import IGNORED
 
-_VERSION = 1
+_VERSION = 2
 """Raised when the tables' columns, or the way rows are made, change."""
 
 _KEPT = 16
@@ -35,11 +36,13 @@ ENTRY, TRAIN, HELDOUT = "entry.json", "train", "heldout"
 @dataclass(frozen=True)
 class Rows:
     """`train` and `heldout` are Arrow tables with `input_ids`, `labels` (-100 where nothing is learnt) and
-    `where`; for pairs also `rejected_ids` and `rejected_labels`. `heldout` is None without that side."""
+    `where`; for pairs also `rejected_ids` and `rejected_labels`. `heldout` is None without that side, and
+    `skipped` lists the records that were left out as bad, where there are any."""
 
     train: Any
     heldout: Any | None
     entry: DatasetEntry
+    skipped: Path | None = None
 
     @property
     def longest(self) -> int:
@@ -76,26 +79,33 @@ def load(folder: Path) -> Rows:
 
     entry = DatasetEntry.model_validate_json((folder / ENTRY).read_bytes())
     heldout = load_from_disk(str(folder / HELDOUT)) if (folder / HELDOUT).is_dir() else None
-    return Rows(load_from_disk(str(folder / TRAIN)), heldout, entry)
+    skipped = folder / SKIPPED if (folder / SKIPPED).is_file() else None
+    return Rows(load_from_disk(str(folder / TRAIN)), heldout, entry, skipped)
 
 
 def _write(recipe: Recipe, base_folder: Path, stage: Path) -> None:
     from datasets import Dataset
 
     data, renderer = recipe.data, open_renderer(base_folder)
-    split: dict[str, Any] = {
+    shared: dict[str, Any] = {
         "mix_seed": data.mix_seed,
         "heldout": data.heldout,
         "split_seed": data.split_seed,
+        "ignore": frozenset(data.ignore),
+        "intake": Intake(data.on_error),
+        "most_dropped": data.limits.dropped,
     }
     made = (
-        prepare_pairs(data.train, renderer, data.max_length, **split)
+        prepare_pairs(data.train, renderer, data.max_length, **shared)
         if recipe.method == "dpo"
-        else prepare(data.train, renderer, data.max_length, learn=data.learn, too_long=data.too_long, **split)
+        else prepare(
+            data.train, renderer, data.max_length, learn=data.learn, too_long=data.too_long, **shared
+        )
     )
     for name, rows in ((TRAIN, made.rows), (HELDOUT, made.heldout)):
         if rows:
             Dataset.from_list([columns(row) for row in rows]).save_to_disk(str(stage / name))
+    made.intake.write(stage)
     (stage / ENTRY).write_text(made.entry.model_dump_json(), encoding="utf-8")
 
 
@@ -117,15 +127,15 @@ def columns(row: Row | Pair) -> dict[str, Any]:
 
 def _key(recipe: Recipe, base: BaseManifest) -> str:
     """What the rows depend on: content, not names and times of files."""
-    data = recipe.data.model_dump(mode="json", exclude={"heldout_files", "limits"})
+    data = recipe.data.model_dump(
+        mode="json", exclude={"heldout_files": True, "limits": {"similarity", "duplicates", "overlap"}}
+    )
     return digest.of_json(
         {
             "version": _VERSION,
             "method": recipe.method,
             "data": data,
-            "content": [
-                [digest.of_file(file) for file in files(source.path)] for source in recipe.data.train
-            ],
+            "content": [[digest.of_file(file) for file in files(source.at)] for source in recipe.data.train],
             "renderer": base.identity.renderer.model_dump(mode="json"),
             "tokenizer": base.identity.tokenizer,
         }

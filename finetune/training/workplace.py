@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
+from finetune.intake import SKIPPED
 from finetune.recipe import Recipe
 from finetune.staging import durable, sync
 from finetune.training import processes
@@ -109,8 +110,9 @@ class Workplace:
 
     def keep(self, adapter: Path) -> None:
         """Copy what a person may want to see again into the `adapter` folder."""
-        for name in ("metrics.jsonl", "train.log"):
-            shutil.copy(self.folder / name, adapter / name)
+        for name in ("metrics.jsonl", "train.log", SKIPPED):
+            if (self.folder / name).is_file():
+                shutil.copy(self.folder / name, adapter / name)
         for name in ("tensorboard", "wandb"):
             if (self.folder / name).is_dir():
                 shutil.copytree(self.folder / name, adapter / name, symlinks=True)
@@ -135,6 +137,7 @@ def workplace(recipe: Recipe, restart: bool = False) -> Iterator[Workplace]:
     if output.exists():
         raise UserError(f"{output} exists already; remove it, or give the recipe another `name` or `output`.")
     folder = unfinished(output)
+    new = [parent for parent in folder.parents if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder, os.O_RDONLY)
     try:
@@ -153,9 +156,17 @@ def workplace(recipe: Recipe, restart: bool = False) -> Iterator[Workplace]:
         except (UserError, SystemExit):
             if not place.has_work:
                 shutil.rmtree(folder)
+                _clear(new)
             raise
     finally:
         os.close(lock)
+
+
+def _clear(folders: list[Path]) -> None:
+    """Remove folders that this run made, the innermost first, where nothing else lies in them by now."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _differences(before: Any, now: Any, name: str) -> list[str]:

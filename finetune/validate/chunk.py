@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from data.formats import Raw
 from data.splits import Keys
-from finetune.dataset import TooLong
+from finetune.intake import UNREADABLE, UNRENDERABLE
 from finetune.kinds import Kind
 from finetune.render import Learn
+from finetune.too_long import TooLong, longer
 from finetune.validate.tally import SEVERITY, Finding, Tally
 
 Made = TypeVar("Made")
@@ -34,6 +35,9 @@ class Settings:
     learn: Learn = "all"
     split: bool = False
     """Whether training will hold out a part of what it reads."""
+    ignore: frozenset[str] = frozenset()
+    skip: bool = False
+    """Whether training leaves bad records out, rather than stopping at the first."""
 
 
 @dataclass
@@ -56,6 +60,12 @@ class Examined:
         if SEVERITY[kind] != "note":
             self.findings.append(Finding(kind, where, message))
 
+    def unreadable(self, where: str, problem: str | None, ends: bool) -> None:
+        """A record could not be read, or with `ends` nothing from it on."""
+        self.tally.dropped[UNREADABLE] += 1
+        kind = "cut_off" if ends else "unreadable"
+        self.note(kind, where, problem or "it cannot be read; mend it.")
+
     def rendered(self, make: Callable[[], Made], where: str) -> Made | None:
         """What `make` renders; None, and a finding, where the base cannot."""
         try:
@@ -63,11 +73,12 @@ class Examined:
         except Exception as error:  # a base's template may raise anything; training would stop here
             reason = " ".join(str(error).split())[:200].removesuffix(".") or type(error).__name__
             self.note("not_renderable", where, f"the base cannot render it ({reason}); mend or delete it.")
-            self.tally.dropped["cannot be rendered"] += 1
+            self.tally.dropped[UNRENDERABLE] += 1
             return None
 
     def too_long(self, length: int, limit: int, where: str) -> None:
         """A row of `length` tokens, over the `limit`, is left out of training."""
-        self.tally.dropped[f"longer than {limit} tokens"] += 1
+        self.tally.dropped[longer(limit)] += 1
+        self.tally.longest = max(self.tally.longest, length)
         advice = f"shorten it, or set data.max_length to {length} or more."
         self.note("too_long", where, f"{length} tokens are left out of training; {advice}")

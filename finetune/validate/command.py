@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -12,7 +13,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from data.duplicates import Pair
 from data.errors import UserError
 from data.formats import raw
-from finetune.kinds import named_format
+from finetune.intake import BAD
+from finetune.kinds import check
+from finetune.left_out import over, share
 from finetune.validate import table
 from finetune.validate.chunk import Chunk
 from finetune.validate.places import Places
@@ -21,13 +24,13 @@ from finetune.validate.pool import CHUNK, examined
 from finetune.validate.repeats import Repeats
 from finetune.validate.report import Findings, Report, Source, write
 from finetune.validate.sides import Sides
-from finetune.validate.tally import Finding
+from finetune.validate.tally import SEVERITY, SKIPPING, Finding
 
 
 def validate(given: list[str], heldout: list[str], base: str | None, strict: bool, out: Path | None) -> int:
     """Validate a recipe or sources, print the report, and write it to `out`. 0, or 2 when it fails."""
     chosen = plan(given, heldout, base)
-    with closing(Findings()) as findings:
+    with closing(Findings(SKIPPING if chosen.settings.skip else SEVERITY)) as findings:
         report = examine(chosen, findings, Console(stderr=True))
         table.show(report, Console(highlight=False), strict, out)
         if out:
@@ -58,7 +61,7 @@ def examine(chosen: Plan, findings: Findings, console: Console) -> Report:
         sides = Sides(chosen.sources, chosen.split)
         bar = stack.enter_context(_progress(console))
         task = bar.add_task("reading", total=None, rate="")
-        chunks = _chunks(chosen.sources, findings)
+        chunks = _chunks(chosen.sources, findings, chosen.settings.ignore)
         # Closed here, not by the garbage collector, so that an interrupt ends the processes at once.
         results = stack.enter_context(closing(examined(chunks, chosen.settings)))
         for owner, result in results:
@@ -80,14 +83,14 @@ def examine(chosen: Plan, findings: Findings, console: Console) -> Report:
     return report
 
 
-def _chunks(sources: list[Source], findings: Findings) -> Iterator[tuple[int, Chunk]]:
+def _chunks(sources: list[Source], findings: Findings, ignore: frozenset[str]) -> Iterator[tuple[int, Chunk]]:
     """The records of all sources in chunks, each of one source; an unreadable source becomes a finding."""
     for owner, source in enumerate(sources):
         chunk = Chunk([], source.format, source.kind)
         try:
-            if source.kind == "preference" and source.format:
-                raise named_format(source.name, source.format)
-            for one in raw(source.name):
+            if source.given is not None:
+                check(source.given, source.kind, ignore)
+            for one in raw(source.at):
                 chunk.records.append(one)
                 if len(chunk.records) == CHUNK:
                     yield owner, chunk
@@ -122,20 +125,30 @@ def _limits(report: Report, chosen: Plan) -> None:
     repeated = trained.found["duplicate"] + trained.found["near_duplicate"]
     known = sum(side.found["overlap"] + side.found["near_overlap"] for side in (trained, heldout))
     aside = heldout.conversations + trained.held_out
-    if chosen.split and not trained.held_out:
+
+    def limit(message: str) -> None:
+        report.findings.add(Finding("limit", "all sources", message))
+
+    if chosen.split and trained.conversations and not trained.held_out:
         said = f"data.heldout is {chosen.split.share:g}, but no group fell to the held-out side"
-        report.findings.add(Finding("limit", "all sources", f"{said}; raise it, set it to 0, or add data."))
-    for name, share, what in (
-        ("dropped", trained.dropped_share, "of what would be learnt is left out"),
+        limit(f"{said}; raise it, set it to 0, or add data.")
+    # Where a bad record stops training, its own finding says so, and it counts as no share of anything.
+    left_out = Counter({
+        reason: count
+        for reason, count in trained.dropped.items()
+        if chosen.settings.skip or reason not in BAD
+    })  # fmt: skip
+    if share(left_out, trained.rows) > chosen.limits.dropped:
+        limit(over(left_out, trained.rows, chosen.limits.dropped, trained.longest))
+    for name, found, what in (
         ("duplicates", repeated / max(trained.conversations, 1), f"of the {report.what} repeat another one"),
         ("overlap", known / max(aside, 1), f"of the held-out {report.what} are trained on"),
     ):
         allowed = getattr(chosen.limits, name)
-        if share > allowed:
-            message = (
-                f"{share:.1%} {what}, and data.limits.{name} allows {allowed:.1%}; mend the data or raise it."
+        if found > allowed:
+            limit(
+                f"{found:.1%} {what}, and data.limits.{name} allows {allowed:.1%}; mend the data or raise it."
             )
-            report.findings.add(Finding("limit", "all sources", message))
 
 
 def _found(findings: Findings, source: Source, kind: str, where: str, message: str) -> None:

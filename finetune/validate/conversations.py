@@ -2,7 +2,9 @@
 
 from data import rules
 from data.chat import AssistantMessage, Conversation
-from finetune.render import Renderer, targets
+from finetune.intake import UNSOUND, first_error
+from finetune.render import Renderer, Sample, targets
+from finetune.too_long import LOST, answers, fitted, shortened
 from finetune.validate.chunk import Examined, Settings
 from finetune.validate.leaks import note_secrets, numbered
 from finetune.validate.tally import Category, Tally
@@ -10,36 +12,55 @@ from finetune.validate.tally import Category, Tally
 
 def examine(
     conversation: Conversation, where: str, renderer: Renderer | None, settings: Settings, result: Examined
-) -> None:
-    """Count a conversation into `result`, with everything that is wrong with it."""
-    tally, learnt = result.tally, len(targets(conversation, settings.learn))
-    count(conversation, tally)
-    tally.targets += learnt
-    if not learnt:
-        tally.dropped["no assistant message to learn"] += 1
-    for problem in rules.problems(conversation):
+) -> bool:
+    """Count a conversation into `result`, with everything that is wrong with it.
+
+    False where training skips it as a bad record: then it counts as nothing else.
+    """
+    found = rules.problems(conversation)
+    for problem in found:
         result.note(problem.kind, f"{where}: {problem.where}", problem.message)
+    if settings.skip and first_error(found):
+        result.tally.dropped[UNSOUND] += 1
+        return False
+    samples: list[Sample] | None = []
+    if renderer is not None:
+        samples = result.rendered(lambda: renderer.samples(conversation, settings.learn), where)
+        if samples is None and settings.skip:
+            return False
+    tally, learned = result.tally, len(targets(conversation, settings.learn))
+    count(conversation, tally)
+    tally.targets += learned
+    if not learned:
+        tally.dropped["no assistant message to learn"] += 1
     note_secrets(numbered(conversation.messages), conversation.tools, where, result)
     if renderer is None:
-        tally.rows += bool(learnt)
-        return
-    samples = result.rendered(lambda: renderer.samples(conversation, settings.learn), where)
-    limit = settings.max_length
+        tally.rows += bool(learned)
     for sample in samples or ():
-        length, mask = len(sample.input_ids), sample.completion_mask
-        if limit and length > limit:
-            if settings.too_long == "drop" or not any(mask[:limit]):
-                result.too_long(length, limit, where)
-                continue
-            tally.cut += 1
-            length, mask = limit, mask[:limit]
-        tally.rows += 1
-        tally.tokens += length
-        tally.learnt_tokens += sum(mask)
+        _row(sample, where, settings, result)
+    return True
+
+
+def _row(sample: Sample, where: str, settings: Settings, result: Examined) -> None:
+    """Count a row as training learns it."""
+    tally, length = result.tally, len(sample.input_ids)
+    kept = fitted(sample, settings.max_length, settings.too_long)
+    if kept is None:
+        result.too_long(length, settings.max_length or 0, where)
+        return
+    if kept is not sample:
+        lost = len(answers(sample)) - len(answers(kept))
+        tally.cut[shortened(settings.max_length or 0)] += 1
+        tally.cut[LOST] += lost
+        tally.targets -= lost
+        tally.longest = max(tally.longest, length)
+    tally.rows += 1
+    tally.tokens += len(kept.input_ids)
+    tally.learnt_tokens += sum(kept.completion_mask)
 
 
 def count(conversation: Conversation, tally: Tally) -> None:
-    """What a conversation holds, whatever is learnt of it."""
+    """What a conversation holds, whatever is learned of it."""
     tally.conversations += 1
     tally.with_tools += bool(conversation.tools)
     tally.tools.update(tool.function.name for tool in conversation.tools)

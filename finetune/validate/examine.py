@@ -26,33 +26,32 @@ class Examiner:
     def _conversations(self, chunk: Chunk, result: Examined) -> None:
         prints = []
         for raw in chunk.records:
-            one = record(raw, chunk.format)
-            if one.conversation is None:
-                _unreadable(one.where, one.problem, result)
+            read = record(raw, chunk.format, self._settings.ignore)
+            result.tally.unused.update(read.unused)
+            if (one := read.conversation) is None:
+                result.unreadable(read.where, read.problem, read.ends)
                 continue
-            conversations.examine(one.conversation, one.where, self._renderer, self._settings, result)
-            result.places.append(one.where)
-            prints.append(fingerprint(one.conversation))
+            if not conversations.examine(one, read.where, self._renderer, self._settings, result):
+                continue
+            result.places.append(read.where)
+            prints.append(fingerprint(one))
             if self._settings.split:
-                result.keys.append(keys_of(one.conversation))
+                result.keys.append(keys_of(one))
         result.fingerprints = b"".join(prints)
 
     def _preferences(self, chunk: Chunk, result: Examined) -> None:
         prints, answered = [], []
         for raw in chunk.records:
-            read = preference.record(raw)
+            read = preference.record(raw, self._settings.ignore)
+            result.tally.unused.update(read.unused)
             if (one := read.preference) is None:
-                _unreadable(read.where, read.problem, result)
+                result.unreadable(read.where, read.problem, read.ends)
                 continue
-            preferences.examine(one, raw.where, self._renderer, self._settings, result)
-            result.places.append(raw.where)
+            if not preferences.examine(one, read.where, self._renderer, self._settings, result):
+                continue
+            result.places.append(read.where)
             prints.append(fingerprint(preferences.whole(one)))
             answered.append(fingerprint(one.answered(one.chosen)))
             if self._settings.split:
                 result.keys.append(keys_of(one.asked()))
         result.fingerprints, result.answered = b"".join(prints), b"".join(answered)
-
-
-def _unreadable(where: str, problem: str | None, result: Examined) -> None:
-    result.tally.dropped["cannot be read"] += 1
-    result.note("unreadable", where, problem or "it cannot be read; mend it.")

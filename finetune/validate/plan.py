@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data.errors import UserError
+from data.errors import UnknownBaseError, UserError
 from data.splits import Split
 from finetune import recipe as recipes
 from finetune.base.resolve import find
@@ -31,7 +31,15 @@ class Plan:
         if self.data is None:
             return Settings(self.base)
         data = self.data
-        return Settings(self.base, data.max_length, data.too_long, data.learn, data.heldout > 0)
+        return Settings(
+            self.base,
+            data.max_length,
+            data.too_long,
+            data.learn,
+            data.heldout > 0,
+            frozenset(data.ignore),
+            data.on_error == "skip",
+        )
 
     @property
     def split(self) -> Split | None:
@@ -57,14 +65,17 @@ def plan(given: list[str], heldout: list[str], base: str | None) -> Plan:
             f"validate one recipe or any number of sources, not {' '.join(given)}; name each recipe alone."
         )
     recipe = recipes.load(Path(named[0]))
-    learnt: Kind = "preference" if recipe.method == "dpo" else "conversation"
+    learned: Kind = "preference" if recipe.method == "dpo" else "conversation"
+    data = recipe.data
     sources = [
-        *(Source(one.path, False, one.format, learnt) for one in recipe.data.train),
-        *_sources([], [*map(str, recipe.data.heldout_files), *heldout]),
+        *(Source(one.path, False, one.format, learned, given=one) for one in data.train),
+        *_sources([], [*map(data.opened, data.heldout_files), *heldout], frozenset(data.ignore)),
     ]
     own, why = None, None
     try:
         own = find(recipe.base.name)
+    except UnknownBaseError as error:
+        raise UserError(f"{named[0]}: {error}") from None
     except UserError as error:
         # A recipe can be checked before its base is there; everything but tokens and layers is known
         # without it.
@@ -73,7 +84,7 @@ def plan(given: list[str], heldout: list[str], base: str | None) -> Plan:
     return Plan(sources, folder, why, recipe.data, fit(recipe.lora, named[0], own))
 
 
-def _sources(trained: list[str], heldout: list[str]) -> list[Source]:
+def _sources(trained: list[str], heldout: list[str], ignore: frozenset[str] = frozenset()) -> list[Source]:
     """Sources that no recipe describes: their first records tell what they hold."""
     both = [*((name, False) for name in trained), *((name, True) for name in heldout)]
-    return [Source(name, aside, kind=kind_of(name)) for name, aside in both]
+    return [Source(name, aside, kind=kind_of(name, ignore)) for name, aside in both]

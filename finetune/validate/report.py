@@ -1,40 +1,70 @@
 """What a validation leaves: counts by source, and every finding, in memory as many as are shown."""
 
 import json
+import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from data.rules import Severity
+from data.sources import Source as Given
 from finetune.kinds import Kind
 from finetune.validate.tally import SEVERITY, Finding, Tally
 
-SHOWN = 10
-"""Findings of a kind that are printed; `--json` has them all."""
+ALIKE = 10
+"""Sorts of findings of one kind that are printed; `--json` has them all."""
+PLACES = 4
+"""Places of a sort that are printed."""
+_SORTS = 1000
+"""Sorts of one kind that are told apart; data may hold anything."""
+
+_VARIES = re.compile(r"'[^']*'|\"[^\"]*\"|\S*\d\S*")
+"""What differs between two messages that say the same: values in quotes, numbers, places."""
+_COMPARED = 300
+"""Characters of a message."""
+
+
+@dataclass
+class Alike:
+    """Findings that say the same of different places, by the first of them."""
+
+    first: Finding
+    count: int = 0
+    places: list[str] = field(default_factory=list)
 
 
 class Findings:
-    """Findings in the order of finding: all on disk, and the first `SHOWN` of each kind at hand."""
+    """Findings in the order of finding: all on disk, and at hand how many are alike and where."""
 
-    def __init__(self) -> None:
+    def __init__(self, severity: Mapping[str, Severity] = SEVERITY) -> None:
         self._file = tempfile.TemporaryFile("w+", encoding="utf-8", prefix="enxerto-findings-")  # noqa: SIM115
-        self.first: dict[str, list[Finding]] = {}
+        self.severity = severity
+        self.alike: dict[str, dict[str, Alike]] = {}
+        """By kind, and by what the message says."""
         self.counts: Counter[str] = Counter()
 
     def add(self, finding: Finding) -> None:
         self.counts[finding.kind] += 1
-        first = self.first.setdefault(finding.kind, [])
-        if len(first) < SHOWN:
-            first.append(finding)
-        row = {"severity": finding.severity, **asdict(finding)}
+        sorts = self.alike.setdefault(finding.kind, {})
+        said = _VARIES.sub("…", finding.message[:_COMPARED]) if len(sorts) < _SORTS else ""
+        alike = sorts.setdefault(said, Alike(finding))
+        alike.count += 1
+        if len(alike.places) < PLACES:
+            alike.places.append(finding.where)
+        row = {"severity": self.severity[finding.kind], **asdict(finding)}
         # ASCII: a file may hold half a surrogate pair, which UTF-8 cannot.
         self._file.write(json.dumps(row) + "\n")
 
+    def sorts(self, kind: str) -> list[Alike]:
+        """The findings of a kind, those that say the same together, the most frequent first."""
+        return sorted(self.alike[kind].values(), key=lambda one: -one.count)
+
     def of(self, severity: str) -> int:
         """How many findings there are of one severity."""
-        return sum(count for kind, count in self.counts.items() if SEVERITY[kind] == severity)
+        return sum(count for kind, count in self.counts.items() if self.severity[kind] == severity)
 
     def lines(self) -> Iterable[str]:
         """Each finding as a line of JSON, one at a time."""
@@ -55,6 +85,13 @@ class Source:
     """The importer's name; None where each record's own shape tells it."""
     kind: Kind = "conversation"
     tally: Tally = field(default_factory=Tally)
+    given: Given | None = None
+    """As the recipe has it; None for one that was named on the command line or is held out."""
+
+    @property
+    def at(self) -> str:
+        """Where its records are read from."""
+        return self.given.at if self.given else self.name
 
 
 @dataclass
@@ -98,6 +135,11 @@ def write(report: Report, path: Path) -> None:
         "errors": report.findings.of("error"),
         "warnings": report.findings.of("warning"),
         "found": dict(report.findings.counts),
+        "reasons": [
+            {"kind": kind, "count": one.count, "first": one.first.where, "message": one.first.message}
+            for kind in report.findings.counts
+            for one in report.findings.sorts(kind)
+        ],
         "sources": [_source(source, counted=report.base is not None) for source in report.sources],
     }
     path.parent.mkdir(parents=True, exist_ok=True)

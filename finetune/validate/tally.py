@@ -13,6 +13,7 @@ SEVERITY: dict[str, Severity] = {
     **RULES,
     "unreadable_source": "error",
     "empty_source": "error",
+    "cut_off": "error",
     "unreadable": "error",
     "not_renderable": "error",
     "limit": "error",
@@ -27,6 +28,12 @@ SEVERITY: dict[str, Severity] = {
 }
 """Every kind of finding. Errors fail a validation, warnings do with `--strict`, notes are only counted."""
 
+_OF_RECORDS = ("unreadable", "not_renderable", *(kind for kind in RULES))
+SKIPPING: dict[str, Severity] = SEVERITY | {
+    kind: "warning" for kind in _OF_RECORDS if SEVERITY[kind] == "error"
+}
+"""The same where training skips bad records (`data.on_error: skip`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -35,10 +42,6 @@ class Finding:
     kind: str
     where: str
     message: str
-
-    @property
-    def severity(self) -> Severity:
-        return SEVERITY[self.kind]
 
 
 @dataclass
@@ -54,8 +57,10 @@ class Tally:
     """Answers to learn, or preferences."""
     rows: int = 0
     """What training keeps: samples or pairs, or without a base, records with something to learn."""
-    cut: int = 0
-    """Those of the rows that are longer than `data.max_length` and lose their end (`too_long: truncate`)."""
+    cut: Counter[str] = field(default_factory=Counter)
+    """Those of the rows that lost their end (`too_long: truncate`), and the answers lost with it."""
+    longest: int = 0
+    """Tokens of the longest row that was left out or cut."""
     tokens: int = 0
     learnt_tokens: int = 0
     with_tools: int = 0
@@ -65,22 +70,14 @@ class Tally:
     """What training leaves out, by reason: rows that are too long, conversations that teach nothing."""
     found: Counter[str] = field(default_factory=Counter)
     """Findings by kind, notes among them."""
+    unused: Counter[str] = field(default_factory=Counter)
+    """In how many records a key said nothing, by its path without indices."""
 
     def add(self, other: "Tally") -> None:
         """Count `other` in."""
         for each in fields(self):
             mine, theirs = getattr(self, each.name), getattr(other, each.name)
             if isinstance(mine, int):
-                setattr(self, each.name, mine + theirs)
+                setattr(self, each.name, max(mine, theirs) if each.name == "longest" else mine + theirs)
             else:
                 mine.update(theirs)
-
-    @property
-    def left_out(self) -> int:
-        return self.dropped.total()
-
-    @property
-    def dropped_share(self) -> float:
-        """Share of rows and unreadable or barren records that training leaves out; 0 of nothing."""
-        offered = self.rows + self.left_out
-        return self.left_out / offered if offered else 0.0

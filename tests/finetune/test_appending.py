@@ -105,5 +105,5 @@ def test_a_template_that_refuses_says_where() -> None:
     template = ChatTemplate(source)
     assert template.appends
     messages, tools = as_served(TALK)
-    with pytest.raises(Exception, match="after message 2"):
+    with pytest.raises(Exception, match="after message 3"):
         template.prefixes(messages, tools)(3, False)

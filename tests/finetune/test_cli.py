@@ -18,8 +18,12 @@ def run(*arguments: str | Path) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"lora": {"rank": 8}}, "lora.rank: unknown key"),
-        ({"data": {"train": ["none.jsonl"]}}, "none.jsonl"),
+        ({"lora": {"rank": 8}}, "lora.rank: unknown key; here it is `r`"),
+        ({"data": {"train": ["none.jsonl"]}}, "none.jsonl: there is no such file"),
+        ({"data": {"train": ["none.jsonl"]}}, f"(looked in {Path.cwd()} or "),
+        ({"data": {"train": "data/samples/preferences.jsonl"}}, "set `method: dpo`"),
+        ({"method": "dpo"}, "its first record is a conversation"),
+        ({"lora": {"r": 3, "init": "orthogonal"}}, "needs an even `r`, and `r` is 3"),
         ({"data": {"train": ["BROKEN"]}}, "broken.jsonl:2: "),
         ({"base": "smollm2-135m-awq"}, "did you mean 'smollm2-135m-instruct-awq'?"),
         ({"lora": {"targets": ["q_prj"]}}, "matches no module of this base"),
@@ -32,7 +36,8 @@ def test_bad_recipes(base: Path, tmp_path: Path, changes: dict[str, dict[str, ob
     data = changes.get("data")
     if isinstance(data, dict) and data["train"] == ["BROKEN"]:
         data["train"] = [str(broken)]
-    code, error = run("train", write_recipe(tmp_path, **changes))
+    output = tmp_path / "runs" / "few" / "adapter"
+    code, error = run("train", write_recipe(tmp_path, output=str(output), **changes))
     assert code == 2
     assert said in error
     assert "Traceback" not in error

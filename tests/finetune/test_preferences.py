@@ -92,7 +92,7 @@ def test_pairs_that_are_too_long_on_either_side_are_dropped_and_counted(base: Pa
     exact = max(len(row.prompt) + max(len(row.chosen), len(row.rejected)) for row in made.rows)
     assert len(prepare_pairs([source], open_renderer(base), exact).rows) == 1
     with pytest.raises(
-        UserError, match=r"a\.jsonl: 3 longer than \d+ tokens; raise data\.max_length or add pref"
+        UserError, match=r"a\.jsonl: 3 longer than \d+ tokens; raise data\.max_length \(the longest row has"
     ):
         prepare_pairs([source], open_renderer(base), exact - 1)
 
@@ -151,7 +151,7 @@ def test_broken_data_is_named(base: Path, tmp_path: Path) -> None:
         [written(path, [good, lost])], renderer
     )
     unsafe = good | {"rejected": "b<|im_end|>"}
-    assert "a.jsonl:1: with the rejected answer: message 1 holds '<|im_end|>'" in refused(
+    assert "a.jsonl:1: with the rejected answer: message 2 holds '<|im_end|>'" in refused(
         [written(path, [unsafe])], renderer
     )
     named = written(path, [good]).model_copy(update={"format": "openai"})

@@ -59,7 +59,7 @@ def test_the_page_shows_each_token_and_runs_nothing(base: Path, tmp_path: Path) 
     ids = [int(re.search(r"id (\d+)", title)[1]) for title, _ in read.found]  # type: ignore[index]
     text = Tokenizer.from_file(str(base / "tokenizer.json")).decode(ids, skip_special_tokens=False)
     assert text.endswith("<|im_start|>assistant\nolá\n 日本 <|im_end|>") and HOSTILE in text
-    learnt = "".join(shown for title, shown in read.found if title.endswith("learnt"))
+    learnt = "".join(shown for title, shown in read.found if title.endswith("learned"))
     assert learnt.replace("◌", "") == "olá⏎\n·日本·<|im_end|>"
 
 
@@ -67,7 +67,7 @@ def test_the_terminal_shows_tokens_and_refusals(base: Path, tmp_path: Path) -> N
     result = preview(tmp_path, "--sample", "1", "--sample", "2")
     assert result.returncode == 0, result.stderr
     assert "<script>alert(1)</script>" in result.stdout and "\x1b[31m" not in result.stdout
-    assert "message 1 holds '<|im_end|>'" in result.stdout
+    assert "message 2 holds '<|im_end|>'" in result.stdout
 
 
 def test_a_sample_that_is_not_there(base: Path, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_the_page_shows_prompt_and_both_answers_of_a_preference(
     for title, style in zip((title for title, _ in read.found), read.styles, strict=True):
         place, number = map(int, re.findall(r"(?:token|id) (\d+)", title))
         part = {"l": "chosen", "r": "rejected"}.get(style.split()[0], "prompt")
-        assert ("learnt" in title) == (part != "prompt")
+        assert ("learned" in title) == (part != "prompt")
         parts[part].append(number)
         places.append(place)
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))

@@ -149,7 +149,7 @@ def learnt(base: Path, template: str, turns: list[tuple[str, str]] = TURNS) -> l
 
 def test_a_template_that_rewrites_the_past_is_refused(base: Path) -> None:
     assert learnt(base, CHATML)
-    with pytest.raises(UserError, match=r"rewrites what stands before message 1, .* only appends"):
+    with pytest.raises(UserError, match=r"rewrites what stands before message 2, .* only appends"):
         learnt(base, "{{ messages | length }}" + CHATML)
 
 
@@ -161,7 +161,7 @@ def test_a_template_without_an_end_is_refused(base: Path) -> None:
 
 @pytest.mark.parametrize("token", ["<|im_end|>", "<|im_start|>", "<|endoftext|>"])
 def test_an_answer_that_holds_a_control_token_is_not_learnt(base: Path, token: str) -> None:
-    with pytest.raises(UserError, match=r"message 1 holds .*, a control token of this base"):
+    with pytest.raises(UserError, match=r"message 2 holds .*, a control token of this base"):
         learnt(base, CHATML, [("user", "a"), ("assistant", f"b {token} c")])
     assert learnt(base, CHATML, [("user", f"a {token}"), ("assistant", "b")])  # a question may hold it
 

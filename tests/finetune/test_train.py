@@ -26,7 +26,7 @@ def write_recipe(folder: Path, **changes: object) -> Path:
     recipe = {
         "name": "few",
         "base": "smollm2-135m-instruct-awq",
-        "data": {"train": [str(SAMPLES)], "max_length": 115},
+        "data": {"train": [str(SAMPLES)], "max_length": 115, "limits": {"dropped": 1}},
         "lora": {"r": 4, "alpha": 8, "targets": ["q_proj", "down_proj"]},
         "train": {"steps": 3, "batch": 4, "micro_tokens": 256, "learning_rate": 2e-3, "warmup": 0},
         "track": {"wandb": "off"},

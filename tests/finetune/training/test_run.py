@@ -175,11 +175,26 @@ def test_adapters_that_cannot_be(bench: Bench, lora: dict[str, object], said: st
     assert "Traceback" not in result.stderr
 
 
-def test_long_rows_are_cut_and_counted(bench: Bench) -> None:
-    data = {"train": [str(bench.chats)], "max_length": 60, "too_long": "truncate"}
+def talks(bench: Bench, *lengths: int) -> str:
+    """A file of conversations of two answers: a short one, and one of so many words."""
+    path = bench.folder / f"{len(lengths)}-talks.jsonl"
+    with path.open("w") as file:
+        for number, words in enumerate(lengths):
+            turns = [f"What is {number}?", "A number.", "And more?", "Sure. " * words]
+            roles = ("user", "assistant") * 2
+            messages = [{"role": role, "content": text} for role, text in zip(roles, turns, strict=True)]
+            file.write(json.dumps({"messages": messages}) + "\n")
+    return str(path)
+
+
+def test_long_rows_are_cut_behind_a_whole_answer_and_counted(bench: Bench) -> None:
+    data = {"train": talks(bench, 1, 100, 1, 100), "max_length": 100, "too_long": "truncate"}
     result = bench.finetune("train", bench.recipe(data=data, train=TRAIN | {"steps": 1}))
     assert result.returncode == 0, result.stderr
-    assert manifest(bench).dataset.dropped["cut to 60 tokens"] >= 1
+    entry = manifest(bench).dataset
+    assert entry.dropped == {"cut to 100 tokens": 2, "answers behind a cut": 2}
+    assert entry.targets == 6
+    assert "left out 2 cut to 100 tokens, 2 answers behind a cut" in result.stderr
 
 
 def test_two_processes_learn_what_one_learns(bench: Bench) -> None:
@@ -201,3 +216,36 @@ def test_two_processes_learn_what_one_learns(bench: Bench) -> None:
     for here, there in zip(evaluations(bench, "one"), evaluations(bench, "two"), strict=True):
         assert there["heldout_loss"] == pytest.approx(here["heldout_loss"], rel=1e-4)
     assert manifest(bench, "two").training["processes"] == 2
+
+
+def test_bad_records_are_skipped_counted_and_listed(bench: Bench) -> None:
+    path = bench.folder / "some.jsonl"
+    path.write_text(bench.chats.read_text() + "{broken\n")
+    train = TRAIN | {"steps": 1}
+    stopped = bench.finetune("train", bench.recipe(data={"train": str(path), "max_length": 256}, train=train))
+    assert stopped.returncode == 2 and "Traceback" not in stopped.stderr
+    assert f"{path}:11: not JSON" in stopped.stderr and "`data.on_error: skip`" in stopped.stderr
+    data = {"train": str(path), "max_length": 256, "on_error": "skip"}
+    result = bench.finetune("train", bench.recipe(data=data, train=train))
+    assert result.returncode == 0, result.stderr
+    assert "left out 1 cannot be read; " in result.stderr
+    assert "its skipped.jsonl names the records" in " ".join(result.stderr.split())
+    (line,) = (bench.folder / "run" / "skipped.jsonl").read_text().splitlines()
+    assert json.loads(line)["where"] == f"{path}:11"
+    entry = manifest(bench).dataset
+    assert (entry.dropped, entry.conversations) == ({"cannot be read": 1}, 10)
+
+
+def test_train_keeps_to_the_limit_that_validate_keeps_to(bench: Bench) -> None:
+    """Both refuse, in the same words, what leaves too much out; and nothing of the run stays."""
+    data = {"train": talks(bench, 1, 100, 1), "max_length": 100}
+    for name, limits, code in (("strict", {}, 2), ("lenient", {"dropped": 0.34}, 0)):
+        recipe = bench.recipe(name, data=data | {"limits": limits}, train=TRAIN | {"steps": 1})
+        judged, trained = bench.finetune("validate", recipe), bench.finetune("train", recipe)
+        assert (judged.returncode, trained.returncode) == (code, code), trained.stderr
+        for said in (judged.stdout, trained.stderr) if code else ():
+            assert (
+                "33.3% of what could be learned is left out (1 longer than 100 tokens), and"
+                " data.limits.dropped allows 10.0%; raise data.max_length (the longest row has"
+            ) in " ".join(said.split())
+    assert not (bench.folder / "strict").exists() and not (bench.folder / "strict.unfinished").exists()

@@ -37,7 +37,7 @@ ERRORS: dict[str, tuple[str | bytes, str, str]] = {
     "truncated": ('{"messages": [', "unreadable", "not JSON"),
     "no object": ("42", "unreadable", "JSON object"),
     "unknown keys": ('{"text": "a"}', "unreadable", ""),
-    "unknown role": (chat({"role": "robot", "content": "a"}), "unreadable", "message 1 is from 'robot'"),
+    "unknown role": (chat({"role": "robot", "content": "a"}), "unreadable", "message 1 is from"),
     "content is a number": (
         chat({"role": "user", "content": 3}),
         "unreadable",

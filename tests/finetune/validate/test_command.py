@@ -184,7 +184,9 @@ def test_many_findings_are_cut_on_the_terminal_only(
     _, report = run(tmp_path, source)
     said = capsys.readouterr().out
     assert len([one for one in report["findings"] if one["kind"] == "unreadable"]) == 25
-    assert said.count(f"{source}:") == 10 and "and 15 more" in said
+    assert said.count(f"{source}:") == 4 and "and 21 more; " in said
+    (reason,) = report["reasons"]
+    assert (reason["kind"], reason["count"], reason["first"]) == ("unreadable", 25, f"{source}:1")
 
 
 def test_the_command_imports_no_torch_and_ends_with_its_exit_code(tmp_path: Path) -> None:

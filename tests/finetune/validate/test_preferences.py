@@ -227,8 +227,9 @@ def test_limits_speak_of_what_the_sources_hold(tmp_path: Path) -> None:
 def test_a_recipe_of_another_method_reads_nothing(tmp_path: Path) -> None:
     chats = written(tmp_path / "a.jsonl", {"messages": [asked("a"), answer("b")]})
     code, report = run(tmp_path, recipe(tmp_path, [str(chats)]))
-    assert code == 2 and report["found"]["unreadable"] == 1
-    assert "a preference has" in report["findings"][0]["message"]
+    assert code == 2 and report["found"] == {"unreadable_source": 1}
+    message = report["findings"][0]["message"]
+    assert "its first record is a conversation" in message and "set `method: sft`" in message
 
 
 def test_a_named_format_is_an_error(tmp_path: Path) -> None:

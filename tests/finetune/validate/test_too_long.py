@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from data.sources import Source
-from finetune.dataset import TooLong, prepare
+from finetune.dataset import prepare
 from finetune.render import open_renderer
+from finetune.too_long import TooLong, cuts
 from finetune.validate.command import validate
 
 SAMPLES = Path(__file__).parents[3] / "data" / "samples"
@@ -32,21 +33,31 @@ def test_counts_are_those_of_training(base: Path, tmp_path: Path, too_long: TooL
     (counts,) = report["sources"]
     assert code == 0
     assert (counts["tokens"], counts["learnt_tokens"]) == (entry.tokens, entry.learnt_tokens)
-    cut = entry.dropped.pop(f"cut to {limit} tokens", 0)
+    cut = {reason: entry.dropped.pop(reason) for reason in [*entry.dropped] if cuts(reason)}
     assert counts["cut"] == cut and bool(cut) == (too_long == "truncate")
     assert counts["dropped"] == entry.dropped
     assert report["found"].get("too_long", 0) == sum(entry.dropped.values())
 
 
 def test_a_cut_row_is_no_dropped_one(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def talk(question: str, answer: str) -> str:
-        messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    def talk(*said: str) -> str:
+        messages = [
+            {"role": "assistant" if at % 2 else "user", "content": text} for at, text in enumerate(said)
+        ]
         return json.dumps({"messages": messages}) + "\n"
 
-    source = tmp_path / "a.jsonl"
-    source.write_text(talk("short", "answer") + talk("long", "word " * 100) + talk("word " * 100, "late"))
-    _, report = run(tmp_path, base, source, max_length=64, too_long="truncate", limits={"dropped": 0.34})
+    source, long = tmp_path / "a.jsonl", "word " * 100
+    source.write_text(
+        talk("short", "answer")
+        + talk("q", "whole", "q", long, "q", "late")
+        + talk("q", long)
+        + talk(long, "a")
+    )
+    _, report = run(tmp_path, base, source, max_length=64, too_long="truncate", limits={"dropped": 0.5})
     (counts,) = report["sources"]
-    assert (counts["rows"], counts["cut"], counts["dropped"]) == (2, 1, {"longer than 64 tokens": 1})
-    assert report["found"] == {"too_long": 1} and report["findings"][0]["where"] == f"{source}:3"
+    assert (counts["rows"], counts["targets"]) == (2, 4)
+    assert counts["cut"] == {"cut to 64 tokens": 1, "answers behind a cut": 2}
+    assert counts["dropped"] == {"longer than 64 tokens": 2}
+    assert report["found"] == {"too_long": 2}
+    assert [one["where"] for one in report["findings"]] == [f"{source}:3", f"{source}:4"]
     assert "cut to 64 tokens" in capsys.readouterr().out
