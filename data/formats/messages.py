@@ -147,6 +147,8 @@ def _assistant(reader: Reader, content: Any, made: Turns, learned: bool) -> None
     if (refusal := reader.take("refusal")) is not None:
         if content:
             raise ValueError(f"{reader.name} has both `content` and `refusal`; only one was said")
+        if not isinstance(refusal, str):
+            raise ValueError(f"`refusal` of {reader.name} is not text but {kind_of(refusal)}")
         content = refusal
     calls = [
         _call(reader.inside("tool_calls[]", one, "call", f"call {number} of {reader.name}"), made)
