@@ -22,7 +22,7 @@ _LIBRARY = re.compile(
 )
 _PLACE = re.compile(
     r"\b(message|turn|tool|answer|call|definition|pair|item)s? \d+|`(chosen|rejected)`|<tools>"
-    r"|(chosen|rejected) answer|the prompt ends"
+    r"|(chosen|rejected) answer|the prompt ends|belongs to another format"
 )
 _NUMBER = re.compile(r"\b(?:message|turn) (\d+)")
 _LONGEST = 600
@@ -212,7 +212,7 @@ def listed(record: Any, path: Path, unused: Sequence[str]) -> bool:
     """Whether a leaf's key, or one above it, is among the keys that were listed.
 
     What stands in a text has no path of its own: it is listed below the text's key or as what it describes,
-    such as `conversations.<tools>[].score` or `system.functions[].return`; and a parameter of any name is `*`.
+    such as `conversations.<tools>[].score` or `system.functions[].return`; a parameter of any name is `*`.
     """
     said = spelled(path)
     if any(said == one or said.startswith((f"{one}.", f"{one}[")) for one in unused):
