@@ -11,7 +11,6 @@ from typing import Literal, Protocol, TypeVar
 from data import rules
 from data.errors import UserError
 from data.formats.marks import SKIP
-from data.mistakes import listed
 from data.rules import Problem
 
 OnError = Literal["stop", "skip"]
@@ -102,9 +101,9 @@ class Intake:
         first, others = self.skipped[0], len(self.skipped) - 1
         said = [f"{first.where}: {first.problem}"]
         if others:
-            more = listed(others, ("record", "records"))
             said.append(
-                f"{more} more of {self.records:,} cannot be learned either; `finetune validate` names every one."
+                f"{others:,} more of {self.records:,} records cannot be learned either; `finetune validate`"
+                " names every one."
             )
         if SKIP not in first.problem:
             said.append("`data.on_error: skip` leaves such records out.")

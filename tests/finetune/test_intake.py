@@ -78,7 +78,7 @@ def test_a_stop_names_the_first_and_counts_the_others(
         make([Source(path=str(path)), Source(path=str(other))], renderer, 100)
     said = str(caught.value)
     assert said.startswith(f"{path}:2: ")
-    assert " 2 records more of 5 cannot be learned either; `finetune validate` names every one." in said
+    assert " 2 more of 5 records cannot be learned either; `finetune validate` names every one." in said
     assert said.count("data.on_error: skip") == 1  # the next step that fits any number of them
 
 
