@@ -22,7 +22,7 @@ _LIBRARY = re.compile(
 )
 _PLACE = re.compile(
     r"\b(message|turn|tool|answer|call|definition|pair|item)s? \d+|`(chosen|rejected)`|<tools>"
-    r"|(chosen|rejected) answer|the prompt ends"
+    r"|(chosen|rejected) answer|the prompt ends|belongs to another format"
 )
 _NUMBER = re.compile(r"\b(?:message|turn) (\d+)")
 _LONGEST = 600

@@ -35,6 +35,8 @@ def hermes(root: Reader) -> Fields:
     kept = labels(root)
     key = "messages" if root.left.get("conversations") is None else "conversations"
     given = objects(root.take(key), f"`{key}`")
+    if not given:
+        raise ValueError(f"`{key}` holds no message")
     made = Turns()
     offered: list[Fields] = []
     for name in ("system", "system_prompt"):

@@ -147,6 +147,8 @@ def _assistant(reader: Reader, content: Any, made: Turns, learned: bool) -> None
     if (refusal := reader.take("refusal")) is not None:
         if content:
             raise ValueError(f"{reader.name} has both `content` and `refusal`; only one was said")
+        if not isinstance(refusal, str):
+            raise ValueError(f"`refusal` of {reader.name} is not text but {kind_of(refusal)}")
         content = refusal
     calls = [
         _call(reader.inside("tool_calls[]", one, "call", f"call {number} of {reader.name}"), made)
@@ -158,7 +160,7 @@ def _assistant(reader: Reader, content: Any, made: Turns, learned: bool) -> None
         if not isinstance(old, dict):
             raise ValueError(f"`function_call` of {reader.name} is not an object but {kind_of(old)}")
         function = reader.inside("function_call", old, "call", f"`function_call` of {reader.name}")
-        calls = [_made(function, None, made)]
+        calls = [call_made(function, None, made)]
     made.answer(content, calls, weight(reader, learned))
 
 
@@ -173,13 +175,14 @@ def _call(reader: Reader, made: Turns | None) -> Call:
     if not isinstance(identity, str | None):
         raise ValueError(f"the `id` of {reader.name} is not text but {kind_of(identity)}")
     if function is None:
-        return _made(reader, identity, made)
+        return call_made(reader, identity, made)
     if not isinstance(function, dict):
         raise ValueError(f"the `function` of {reader.name} is not an object but {kind_of(function)}")
-    return _made(reader.inside("function", function, "call", reader.name), identity, made)
+    return call_made(reader.inside("function", function, "call", reader.name), identity, made)
 
 
-def _made(reader: Reader, identity: str | None, made: Turns | None) -> Call:
+def call_made(reader: Reader, identity: str | None, made: Turns | None) -> Call:
+    """The call of a name and arguments; of one from a text there is no `made`, and its nulls are meant."""
     name, given = call_of(reader)
     if made is not None and isinstance(given, dict) and holds_null(given):
         schema = made.schemas.get(name)

@@ -52,4 +52,6 @@ def _words(found: object) -> str:
         return f"it is not {_TYPES[kind]} but {kind_of(given)}"
     if kind in ("too_short", "string_too_short"):
         return "it is empty"
+    if kind == "literal_error":
+        return f"it is {given!r:.60}, where only {found['ctx']['expected']} is known"
     return str(found["msg"]).removeprefix("Value error, ")

@@ -4,9 +4,9 @@ import re
 
 from data.formats import messages
 from data.formats.keys import Fields, Reader
-from data.formats.parts import call_of, labels, objects, text, tools, without_id
+from data.formats.parts import labels, objects, text, tools, without_id
 from data.formats.python_types import nameless, schema_of
-from data.formats.turns import Call, Turns
+from data.formats.turns import Turns
 from data.formats.values import kind_of
 
 
@@ -19,6 +19,7 @@ def xlam(root: Reader) -> Fields:
     made = Turns(offered)
     messages.system(root, made, [])
     made.say("user", text(root, "query"))
+    table = None if isinstance(root.left.get("answers"), str) else made
     answers = objects(root.take("answers"), "`answers`")
     if not answers:
         raise ValueError("`answers` is empty, so there is nothing to learn from it")
@@ -26,7 +27,7 @@ def xlam(root: Reader) -> Fields:
     for number, answer in enumerate(answers, 1):
         reader = root.inside("answers[]", answer, "call", f"answer {number}")
         without_id(reader)
-        calls.append(Call(*call_of(reader)))
+        calls.append(messages.call_made(reader, None, table))
     made.answer(None, calls)
     return kept | {"messages": made.messages, "tools": offered}
 

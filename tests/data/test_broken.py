@@ -103,6 +103,7 @@ LINES: dict[str, tuple[str | bytes, str]] = {
     ),
     "weight of two": (assistant('"content": "a", "weight": 2'), "`weight` of message 2 is the number 2, where 0 (not learned) or 1 (learned) is known"),
     "content and refusal": (assistant('"content": "a", "refusal": "b"'), "both `content` and `refusal`"),
+    "a refusal in parts": (assistant('"refusal": ["b"]'), "`refusal` of message 2 is not text but a list"),
     "result without an id": (messages('{"role": "tool", "content": "a"}'), "message 2 is a result, but no call waits for one"),
     "calls as an object": (assistant('"tool_calls": {"id": "a"}'), "`tool_calls` of message 2 is not a list of objects but an object"),
     "call without a function": (assistant('"tool_calls": [{"id": "a"}]'), "call 1 of message 2 has no `name`"),

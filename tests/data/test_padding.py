@@ -146,3 +146,12 @@ def test_dates_bytes_and_nan_of_a_table_are_refused_only_where_they_are_read(tmp
     messages = [{"role": "user", "content": "a"}, {"role": "assistant", "tool_calls": [call]}]
     pq.write_table(pa.Table.from_pylist([{"messages": messages}]), path)
     assert "JSON has no form for" in (next(scan(path)).problem or "")
+
+
+def test_a_tables_nulls_stand_in_no_answer_of_xlam_either() -> None:
+    tools = [{"name": "f", "parameters": {"a": {"type": "str"}, "b": {"type": "int, optional"}}}]
+    answers = [{"name": "f", "arguments": {"a": "x", "b": None, "other": None}}]
+    body = {"query": "q", "tools": tools}
+    assert learned(record(Raw("here", body | {"answers": answers}))) == {"a": "x"}
+    text = '[{"name": "f", "arguments": {"a": "x", "b": null}}]'
+    assert learned(record(Raw("here", body | {"answers": text}))) == {"a": "x", "b": None}
