@@ -50,9 +50,10 @@ class Names:
         if time.monotonic() - self._looked > LOOK_AGAIN:
             self.look()
         known = self._known  # before the lookup: what is found now must not outlive a change meanwhile
-        if (found := self._remembered(name)) is not None:
-            return cast(T, found)
-        if (found := look_up()) is not None:
+        if (remembered := self._remembered(name)) is not None:
+            return cast(T, remembered)
+        found = look_up()
+        if found is not None:
             with self._lock:
                 known.setdefault(name[0], LRUCache(MOST))[name] = found
         return found

@@ -46,7 +46,11 @@ def problems(url: str, headers: dict[str, str], refused_only: bool = False) -> l
             if case.code or not refused_only:
                 asked = len(health.seconds)
                 began = time.monotonic()
-                answer = http.post("/v1/chat/completions", content=case.content)
+                try:
+                    answer = http.post("/v1/chat/completions", content=case.content)
+                except httpx.TransportError as error:
+                    found.append(f"{case.name}: no answer ({error!r})")
+                    continue
                 took = time.monotonic() - began
                 time.sleep(HEALTH_EVERY)
                 slowest = max(health.seconds[asked:], default=0.0)
