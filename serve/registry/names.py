@@ -50,13 +50,13 @@ class Names:
         if time.monotonic() - self._looked > LOOK_AGAIN:
             self.look()
         known = self._known  # before the lookup: what is found now must not outlive a change meanwhile
-        if (found := self._remembered(name)) is not None:
-            return cast(T, found)
-        looked_up = look_up()
-        if looked_up is not None:
+        if (remembered := self._remembered(name)) is not None:
+            return cast(T, remembered)
+        found = look_up()
+        if found is not None:
             with self._lock:
-                known.setdefault(name[0], LRUCache(MOST))[name] = looked_up
-        return looked_up
+                known.setdefault(name[0], LRUCache(MOST))[name] = found
+        return found
 
     def at_hand(self, name: Name) -> Any | None:
         """What `get` would return without asking the database; None where it would ask."""

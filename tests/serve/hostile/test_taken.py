@@ -26,7 +26,10 @@ def test_what_a_report_says_can_be_shown(fresh: World) -> None:
     plain = {"model": "mine", "task": "tools", "measure": "accuracy", "low": None, "high": None}
     metrics = [plain | {"value": 0.5, "n": 2, "unscored": 0}]
     metrics += [metrics[0] | {"model": name} for name in ("\x1b[2J", "n" * 1000)]
-    metrics += [metrics[0] | {"category": "one of its parts"}, metrics[0] | {"task": "none", "value": None}]
+    metrics += [
+        metrics[0] | {"category": "one of its parts", "value": 0.1},
+        metrics[0] | {"task": "none", "value": None},
+    ]
     files: Files = fresh.files | {"report.json": json.dumps({"metrics": metrics}).encode()}
     assert push(fresh.http, files).is_success
     shown = fresh.http.get("/v1/adapters/victim/versions/1").json()["provenance"]["report"]

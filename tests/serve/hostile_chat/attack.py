@@ -58,8 +58,12 @@ def problems(
         for case in CASES:
             if case.code or not refused_only:
                 asked = len(health.seconds)
-                with spent(processor) as took:
-                    answer = http.post("/v1/chat/completions", content=case.content)
+                try:
+                    with spent(processor) as took:
+                        answer = http.post("/v1/chat/completions", content=case.content)
+                except httpx.TransportError as error:
+                    found.append(f"{case.name}: no answer ({error!r})")
+                    continue
                 time.sleep(HEALTH_EVERY)
                 slowest = max(health.seconds[asked:], default=0.0)
                 found += [f"{case.name}: {wrong}" for wrong in _wrong(case, answer, took.own, slowest)]
