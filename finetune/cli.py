@@ -1,8 +1,11 @@
 """`finetune`: bases, recipes, training and evaluation. Nothing heavy is imported before it is needed."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,10 +13,7 @@ from data import commands
 from data.errors import UserError
 
 app = commands.program("From a recipe to a LoRA adapter on an AWQ base, and its evaluation.")
-
-
-def _command(name: str | None = None) -> Any:
-    return app.command(name, cls=commands.Command)
+_command = partial(app.command, cls=commands.Command)
 
 
 @_command()
@@ -45,6 +45,16 @@ def _checked(recipe: Path) -> Path:
     return recipe
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C before the first step or behind the last one is as good as between two, and says so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        raise
+
+
 @_command()
 def train(
     recipe: Annotated[Path, _RECIPE],
@@ -57,8 +67,9 @@ def train(
     from finetune.train import train as run
 
     wanted = recipes.load(_checked(recipe))
-    if not launched(recipe, processes, restart):
-        run(wanted, restart=restart)
+    with _interruptible():
+        if not launched(recipe, processes, restart):
+            run(wanted, restart=restart)
 
 
 @_command()
@@ -69,8 +80,9 @@ def resume(recipe: Annotated[Path, _RECIPE], processes: Annotated[int, _PROCESSE
     from finetune.train import train as run
 
     wanted = recipes.load(_checked(recipe))
-    if not launched(recipe, processes):
-        run(wanted, resume=True)
+    with _interruptible():
+        if not launched(recipe, processes):
+            run(wanted, resume=True)
 
 
 @_command()

@@ -44,7 +44,7 @@ def test_ctrl_c_leaves_a_calm_screen_and_the_same_command_goes_on(bench: Bench, 
         )
         if stage == "training":
             assert "stopped after step" in terminal.flat
-            assert "the same command goes on" in terminal.flat
+        assert "the same command goes on" in terminal.flat
     with at(bench, 80, "train", recipe) as terminal:
         terminal.wait_for("/400 loss")
         assert ("resuming at step" in terminal.flat) == (stage == "training")
