@@ -47,6 +47,7 @@ def record(scratch: Path, columns: int, short: bool) -> dict[str, list[str]]:
 
     def scene(name: str) -> None:
         scenes[name], desk.transcript = desk.transcript, []
+        console.print(f"recorded {name}, {len(scenes[name])} lines")
 
     desk.type(f"finetune base {BASE}")
     scene("base")

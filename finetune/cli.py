@@ -1,9 +1,11 @@
 """`finetune`: bases, recipes, training and evaluation. Nothing heavy is imported before it is needed."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 
@@ -11,13 +13,7 @@ from data import commands
 from data.errors import UserError
 
 app = commands.program("From a recipe to a LoRA adapter on an AWQ base, and its evaluation.")
-
-
-Verb = TypeVar("Verb", bound=Callable[..., Any])
-
-
-def _command(name: str | None = None) -> Callable[[Verb], Verb]:
-    return app.command(name, cls=commands.Command)
+_command = partial(app.command, cls=commands.Command)
 
 
 @_command()
@@ -51,6 +47,16 @@ def _checked(recipe: Path) -> Path:
     return recipe
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C before the first step or behind the last one is as good as between two, and says so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        raise
+
+
 @_command()
 def train(
     recipe: Annotated[Path, _RECIPE],
@@ -63,8 +69,9 @@ def train(
     from finetune.train import train as run
 
     wanted = recipes.load(_checked(recipe))
-    if not launched("train", recipe, processes, restart):
-        run(wanted, restart=restart)
+    with _interruptible():
+        if not launched("train", recipe, processes, restart):
+            run(wanted, restart=restart)
 
 
 @_command()
@@ -77,8 +84,9 @@ def resume(recipe: Annotated[Path, _RECIPE], processes: Annotated[int, _PROCESSE
 
     wanted = recipes.load(_checked(recipe))
     must_be_unfinished(wanted)  # said once, before several processes start
-    if not launched("resume", recipe, processes):
-        run(wanted, resume=True)
+    with _interruptible():
+        if not launched("resume", recipe, processes):
+            run(wanted, resume=True)
 
 
 @_command()

@@ -38,13 +38,10 @@ def test_ctrl_c_leaves_a_calm_screen_and_the_same_command_goes_on(bench: Bench, 
         terminal.send(CTRL_C)
         assert terminal.finish() == 130, terminal.text
         assert not [line for line in terminal.lines for noise in NOISE if noise in line]
-        assert (
-            terminal.raw.rstrip().endswith(b"\x1b[?25h")
-            or b"\x1b[?25h" in terminal.raw.rpartition(b"\x1b[?25l")[2]
-        )
+        assert b"\x1b[?25h" in terminal.raw.rpartition(b"\x1b[?25l")[2], "the cursor stays hidden"
         if stage == "training":
             assert "stopped after step" in terminal.flat
-            assert "the same command goes on" in terminal.flat
+        assert "the same command goes on" in terminal.flat
     with at(bench, 80, "train", recipe) as terminal:
         terminal.wait_for("/400 loss")
         assert ("resuming at step" in terminal.flat) == (stage == "training")
