@@ -71,12 +71,16 @@ def _run(recipe: Recipe, base: BaseManifest, folder: Path, place: Workplace, con
 
         from finetune import model as models
         from finetune.model.allocator import keep_memory
-        from finetune.model.choice import choose
+        from finetune.model.choice import choose, fastest_dtype
 
         processes.begin()
         keep_memory()
         torch.manual_seed(recipe.train.seed)
-        weights = choose(folder, recipe.base.weights)
+        if first and place.fact("dtype") is None:
+            place.note(dtype=str(fastest_dtype()).removeprefix("torch."))
+        processes.wait()
+        # One for all processes and sittings: on a busy machine, timing it again may give the other.
+        weights = choose(folder, recipe.base.weights, getattr(torch, place.fact("dtype")))
         model = models.add_lora(models.load_base(folder, weights, fingerprint=base.fingerprint), recipe.lora)
         if made is not None:
             place.note(rows=str(made.result()))

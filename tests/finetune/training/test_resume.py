@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from tests.finetune.training import interrupted
+from tests.finetune.training import interrupted, other_speeds
 from tests.finetune.training.conftest import Bench
 from tests.forked import Forge
 
@@ -115,6 +115,17 @@ def test_an_interrupted_step_is_taken_again_with_the_same_dropout(bench: Bench) 
     assert "stopped after step 1 of 4" in result.stderr
     assert bench.finetune("train", bench.recipe("run", train=train)).returncode == 0
     assert bench.losses() == bench.losses("unbroken")
+
+
+def test_a_run_keeps_its_dtype_where_the_other_one_is_faster_by_now(bench: Bench, unbroken: Unbroken) -> None:
+    """Both are timed at the start, and a busy machine may time them otherwise when the run goes on."""
+    recipe = bench.recipe("run")
+    interrupted_run = bench.forge.run(interrupted.__name__, recipe, env=bench.environment())
+    assert interrupted_run.returncode == 128 + signal.SIGTERM, interrupted_run.stderr
+    resumed = bench.forge.run(other_speeds.__name__, recipe, env=bench.environment())
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resuming at step" in resumed.stderr
+    assert unbroken.equals(bench)
 
 
 def test_a_damaged_checkpoint_is_passed_over_with_its_reason(bench: Bench, unbroken: Unbroken) -> None:
