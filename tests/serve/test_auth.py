@@ -22,6 +22,7 @@ NEEDED = {
     ("GET", "/openapi.json"): "chat",
     ("GET", "/metrics"): "chat",
     ("GET", "/v1/models"): "chat",
+    ("GET", "/v1/base"): "push",
     ("POST", "/v1/chat/completions"): "chat",
     ("GET", "/v1/adapters"): "push",
     ("GET", "/v1/adapters/{adapter}"): "push",
