@@ -62,7 +62,9 @@ def _clone(scratch: Path, columns: int, short: bool) -> Desk:
     path = ROOT / ".venv/bin" if short else folder / ".venv/bin"
     if short:
         (folder / ".venv").symlink_to((ROOT / ".venv").resolve())
-    desk = Desk(folder, linked_home(scratch / "home", home() / "bases" if short else scratch), path, columns)
+    desk = Desk(
+        folder, linked_home(scratch / "home", home() / "bases" if short else scratch / "none"), path, columns
+    )
     desk.note("A fresh clone.")
     desk.type("git log --oneline | head -1; ls")
     return desk
