@@ -75,7 +75,8 @@ def data(count: int, seed: int, base: str, out: Path) -> None:
     for row in report.rows:
         console.print(
             f"{row['format']:<28}{row['records']:>8,} records{row['taken']:>8,} taken"
-            f"{row['refused']:>8,} refused{row['faults']:>7,} faults"
+            f"{row['refused']:>8,} refused{row['faults']:>7,} faults",
+            soft_wrap=True,
         )
     for line in written(report):
         console.print(line, markup=False, soft_wrap=True)

@@ -26,7 +26,7 @@ def schema_of(written: str) -> dict[str, Any]:
 
 def nameless(written: str) -> bool:
     """Whether a type is one that JSON has no name for, and says more than that any value goes."""
-    return not schema_of(written) and written.strip().lower() not in ("", "any")
+    return not schema_of(written) and written.strip().lower() != "any"
 
 
 def renamed(schema: Any, left_out: Callable[[], None], names: bool = False) -> Any:

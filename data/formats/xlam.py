@@ -48,7 +48,7 @@ def _schema(root: Reader, parameters: Fields) -> Fields:
     for name, parameter in parameters.items():
         if not isinstance(parameter, dict):
             raise ValueError(f"the parameter {name!r} of a tool is not an object but {kind_of(parameter)}")
-        written = parameter.get("type") or "Any"
+        written = "Any" if parameter.get("type") is None else parameter["type"]
         if not isinstance(written, str):
             raise ValueError(f"the type of the parameter {name!r} is not text but {kind_of(written)}")
         bare = re.sub(r",?\s*optional\b", "", written, flags=re.IGNORECASE)
