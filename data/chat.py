@@ -4,9 +4,10 @@ import json
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from data import strict_json
+from data.drafts import modern
 
 
 class _Strict(BaseModel):
@@ -84,12 +85,21 @@ Message = Annotated[SystemMessage | UserMessage | AssistantMessage | ToolMessage
 
 
 class Function(_Strict):
-    """`parameters` is a JSON schema; absent means a function without arguments."""
+    """`parameters` is a JSON schema; absent means a function without arguments.
+
+    Schemas of older drafts are put in today's terms, as the server does with a request's, so that the prompt
+    that is learned from is the prompt that is served.
+    """
 
     name: str = Field(min_length=1)
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
+
+    @field_validator("parameters")
+    @classmethod
+    def _in_todays_terms(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        return None if value is None else modern(value)
 
 
 class Tool(_Strict):
