@@ -11,7 +11,6 @@ from typing import Literal, Protocol, TypeVar
 from data import rules
 from data.errors import UserError
 from data.formats.marks import SKIP
-from data.mistakes import listed
 from data.rules import Problem
 
 OnError = Literal["stop", "skip"]
@@ -100,14 +99,15 @@ class Intake:
         if self.on_error == "skip" or not self.skipped:
             return
         first, others = self.skipped[0], len(self.skipped) - 1
-        of = f" of {self.records:,} records"
-        more = (
-            f" {listed(others, ('record', 'records'))} more{of} cannot be learned either." if others else ""
-        )
-        raise UserError(
-            f"{first.where}: {first.problem}{more} `finetune validate` names every one; `data.on_error: skip`"
-            " leaves them out."
-        )
+        said = [f"{first.where}: {first.problem}"]
+        if others:
+            said.append(
+                f"{others:,} more of {self.records:,} records cannot be learned either; `finetune validate`"
+                " names every one."
+            )
+        if SKIP not in first.problem:
+            said.append("`data.on_error: skip` leaves such records out.")
+        raise UserError(" ".join(said))
 
     @property
     def dropped(self) -> Counter[str]:

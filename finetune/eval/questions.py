@@ -60,7 +60,8 @@ def _of_task(task: Task, seed: int) -> list[Question]:
             for question in _drawn(bfcl.questions(task.name, category), task.limit, seed)
         ]
     try:
-        conversations = list(formats.read(task.opened(task.data)))
+        records = formats.scan(task.opened(task.data), ignore=frozenset(task.ignore))
+        conversations = [record.taken() for record in records]
     except UserError as error:
         here = Path(task.opened(task.data)).exists()
         raise (error if here else sought(error, task.looked(task.data))) from None

@@ -2,9 +2,16 @@
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+)
 
 from data.strict import Strict, load_yaml
 from finetune.eval import bfcl_data, scorers_named
@@ -25,17 +32,28 @@ class _Task(Strict):
         return {str(path): Path(self.opened(path)) for path in written if path}
 
 
-class ToolsTask(_Task):
-    """Conversations whose last message is the expected answer: tool calls, or words where none fits."""
-
-    kind: Literal["tools"]
+class _DataTask(_Task):
     data: Path
     """A file of conversations, looked for in the working folder, then beside the suite."""
+    ignore: Annotated[list[str], Few] = []
+    """Keys of records to pass over, as a recipe's `data.ignore`."""
     limit: int | None = Field(default=None, ge=1)
     """At most so many conversations, drawn with the suite's seed; absent means all."""
 
     def files(self) -> dict[str, Path]:
         return self._read(self.data)
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without an empty `ignore`: a suite that names no key keeps the digest that it always had."""
+        written: dict[str, Any] = dump(self)
+        return written if self.ignore else {key: value for key, value in written.items() if key != "ignore"}
+
+
+class ToolsTask(_DataTask):
+    """Conversations whose last message is the expected answer: tool calls, or words where none fits."""
+
+    kind: Literal["tools"]
 
 
 class BfclTask(_Task):
@@ -54,18 +72,14 @@ class BfclTask(_Task):
         return {str(path.relative_to(bfcl_data.package())): path for path in found}
 
 
-class ReferenceTask(_Task):
+class ReferenceTask(_DataTask):
     """Conversations whose last message is words; `scorer` says how near the answer comes to them."""
 
     kind: Literal["reference"]
-    data: Path
-    """A file of conversations, looked for in the working folder, then beside the suite."""
     scorer: str
     """`exact`, `contains`, `chrf`, `rouge_l`, `json_schema`, or one that an installed package offers."""
     schema_file: Path | None = Field(default=None, validate_default=True)
     """For `json_schema`: the schema that the answer, read as JSON, must keep to."""
-    limit: int | None = Field(default=None, ge=1)
-    """At most so many conversations, drawn with the suite's seed; absent means all."""
 
     @field_validator("scorer")
     @classmethod
@@ -88,17 +102,10 @@ class ReferenceTask(_Task):
         return self._read(self.data, self.schema_file)
 
 
-class PerplexityTask(_Task):
+class PerplexityTask(_DataTask):
     """Conversations whose last message is words: how likely does the model find them?"""
 
     kind: Literal["perplexity"]
-    data: Path
-    """A file of conversations, looked for in the working folder, then beside the suite."""
-    limit: int | None = Field(default=None, ge=1)
-    """At most so many conversations, drawn with the suite's seed; absent means all."""
-
-    def files(self) -> dict[str, Path]:
-        return self._read(self.data)
 
 
 class ChatTask(_Task):

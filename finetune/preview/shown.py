@@ -103,8 +103,8 @@ def _row(renderer: Renderer, sample: Sample, settings: Settings) -> Row:
     kept = fitted(sample, limit, settings.too_long)
     if kept is None:
         why = "" if settings.too_long == "drop" else ", and no answer stands whole before it is cut"
-        note = f"left out of training: {length:,} tokens, more than data.max_length ({limit:,}){why}"
-        return Row(_tokens(renderer, sample.input_ids, [0] * length), note=note)
+        left = f"left out of training: {length:,} tokens, more than data.max_length ({limit:,}){why}"
+        return Row(_tokens(renderer, sample.input_ids, [0] * length), note=left)
     note = None
     if kept is not sample:
         lost = listed(len(answers(sample)) - len(answers(kept)), ("answer", "answers"))

@@ -181,6 +181,9 @@ def test_lists_of_calls_and_of_results_in_one_turn() -> None:
     assert told(read({"conversations": alone}))[2] == ["tool", 0, '[{"sky": "rain"}, "low"]']
     short = read({"conversations": [*given[:2], given[2] | {"value": "[1]"}]})
     assert [problem.kind for problem in problems(short.taken())].count("unanswered_call") == 1
+    assert told(short)[2:] == [["tool", 0, "[1]"]]
+    long = read({"conversations": [*given[:2], given[2] | {"value": "[1, 2, 3]"}]})
+    assert told(long)[2:] == [["tool", 0, "[1, 2, 3]"]]
     # Results of their own turns are not taken apart, whatever they look like.
     apart = [*given[:2], given[2], given[2] | {"value": "low"}]
     assert [one[1:] for one in told(read({"conversations": apart}))[2:]] == [

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,3 +163,28 @@ def test_the_digest_changes_with_the_schema(suite: Path) -> None:
     Path("form.json").write_text('{"type": "array"}')
     assert "form.json" in before.files
     assert questions.entry(load(suite)).digest != before.digest
+
+
+def test_ignored_keys_are_passed_over_and_an_empty_list_changes_no_digest(suite: Path, edit: Edit) -> None:
+    before = questions.entry(load(suite))
+    assert "ignore" not in before.config["tasks"][0]
+    lines = Path("plain.jsonl").read_text(encoding="utf-8").splitlines()
+    marked = [json.dumps(json.loads(line) | {"mood": "calm"}) for line in lines]
+    Path("plain.jsonl").write_text("\n".join(marked) + "\n", encoding="utf-8")
+    with pytest.raises(UserError, match="mood"):
+        questions.load(load(suite))
+    edit("data: plain.jsonl", "data: plain.jsonl, ignore: mood")
+    assert questions.load(load(suite))
+    assert questions.entry(load(suite)).config["tasks"] != before.config["tasks"]
+
+
+def test_a_suites_files_lie_beside_it_too(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = questions.entry(load(suite))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    path = suite.resolve()
+    monkeypatch.chdir(elsewhere)
+    assert questions.load(load(path))
+    assert questions.entry(load(path)) == before  # names and digests do not depend on the folder
