@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.fuzz_data.keys import KEYS, MARKS_ON_ANSWERS, MARKS_ON_RECORDS, MEANT
-from bench.fuzz_data.marks import AsText, Mint, Path, at, below, marks_of
+from bench.fuzz_data.marks import AsText, Mint, Path, at, below, leaves, marks_of
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,11 @@ def _mark(mint: Mint, record: Any) -> Change | None:
     if spots and mint.chance(0.6):
         path, target = mint.random.choice(spots)
         key, value = mint.random.choice(MARKS_ON_ANSWERS)
-        unlearned = marks_of(target)
+        unlearned = _values(target)
     else:
         path, target = (), record
         key, value = mint.random.choice(MARKS_ON_RECORDS)
-        unlearned = marks_of(record)
+        unlearned = _values(record)
     if key in target:
         return None
     said = f"{key}={json.dumps(value)}"
@@ -150,6 +150,11 @@ def _mark(mint: Mint, record: Any) -> Change | None:
 
 
 _KINDS = (_add, _add, _add, _rename, _rename, _nest, _null, _retype, _move, _move, _drop, _mark, _mark)
+
+
+def _values(value: Any) -> frozenset[str]:
+    """The marks of an object's values: keys of arguments are those of other calls too."""
+    return frozenset().union(*(marks_of(one) for _, one in leaves(value)))
 
 
 def _is_answer(value: dict[str, Any]) -> bool:

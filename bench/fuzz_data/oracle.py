@@ -24,6 +24,7 @@ _PLACE = re.compile(
     r"\b(message|turn|tool|answer|call|definition|pair|item)s? \d+|`(chosen|rejected)`|<tools>"
     r"|(chosen|rejected) answer|the prompt ends|belongs to another format"
 )
+_OF_BOTH = re.compile(r"differ before|`\w+` is marked as not to be learned")
 _NUMBER = re.compile(r"\b(?:message|turn) (\d+)")
 _LONGEST = 600
 _FRESH = "q99999z"
@@ -75,7 +76,7 @@ def _refusal(case: Case, changes: Sequence[Change], problem: str, sound: bool) -
         return
     key = str(changes[0].path[-1])
     if len(changes) == 1 and changes[0].kind == "add" and not may_be_read(changes[0].path):
-        if key.strip() not in problem and "differ before" not in problem:
+        if key.strip() not in problem and not _OF_BOTH.search(problem):
             yield Fault("unnamed", f"an added key: {shape(problem)}")
     elif not _PLACE.search(problem) and not any(
         name.strip().rstrip("s") in problem for change in changes for name in change.names
