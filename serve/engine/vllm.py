@@ -136,6 +136,7 @@ class VllmEngine:
         name = served_name(version) if version else self.base_name
         config = self._client.model_config
         body = in_vllms_terms(body, config.max_model_len, mistral=config.tokenizer_mode == "mistral")
+        request = None
         try:
             request = ChatCompletionRequest.model_validate({**body, "model": name})
             check_shape(request)
@@ -158,11 +159,12 @@ class VllmEngine:
                     raise self._api_error(ErrorResponse.model_validate_json(event.removeprefix("data: ")))
                 yield event
 
-    def _refused(self, request: ChatCompletionRequest, answer: ErrorResponse) -> ApiError:
-        """The error of a request as a whole, which may be a schema's."""
+    def _refused(self, request: ChatCompletionRequest | None, answer: ErrorResponse) -> ApiError:
+        """The error of a request as a whole, which may be a schema's; None was no request at all."""
         error = self._api_error(answer)
-        schema_ours = error.code == "invalid_request" and error.param is None
-        return (misfit(request) if schema_ours else None) or error
+        if request is None or error.code != "invalid_request" or error.param is not None:
+            return error
+        return misfit(request) or error
 
     def _api_error(self, answer: ErrorResponse) -> ApiError:
         """vLLM's error with this server's stable codes: vLLM's own `code` is the HTTP status again."""

@@ -87,11 +87,12 @@ def test_requests_of_strangers_wait_for_no_thread(
     threads: list[str] = []
     really = hot.key
     monkeypatch.setattr(hot, "key", lambda secret: threads.append(secret) or really(secret))
-    for _ in range(2 * STRANGERS):
+    for _ in range(3 * STRANGERS):
         answer = http.get("/v1/models", headers={"authorization": f"Bearer {stranger()}"})
         assert answer.status_code == 401, answer.text
         assert answer.json()["error"]["code"] == "invalid_api_key"
-    assert STRANGERS <= len(threads) <= STRANGERS + 1  # and once to see all keys' hashes
+    # And once for all keys' hashes, again whenever the index has changed: the server tells it that it lives.
+    assert STRANGERS <= len(threads) < 2 * STRANGERS
 
 
 def test_a_key_that_is_made_while_strangers_come_opens_within_a_look(
