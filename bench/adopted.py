@@ -120,7 +120,7 @@ async def _served(samples: list[Any], folder: Path, base: Path) -> list[dict[str
     from serve.routes.base import layout_of
     from serve.settings import Settings
 
-    settings = Settings(base=read_base(base), folder=base, max_model_len=1024, max_lora_rank=64)
+    settings = Settings(base=read_base(base), folder=base, max_model_len=512, max_lora_rank=64)
     layout, modules = layout_of(settings), base_modules.read(base)
     engine = VllmEngine(settings)
     await engine.start()

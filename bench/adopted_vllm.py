@@ -23,7 +23,7 @@ def main() -> None:
         enable_lora=True,
         max_lora_rank=64,
         max_loras=1,
-        max_model_len=1024,
+        max_model_len=512,
         enforce_eager=True,
     )
     params = SamplingParams(max_tokens=1, temperature=0, prompt_logprobs=20)
