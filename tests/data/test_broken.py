@@ -332,5 +332,6 @@ def test_the_command_line_exits_with_2(base: Path, tmp_path: Path, content: byte
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     done = forge.run("finetune", "train", tmp_path / "recipe.yaml")
     assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("error: ") and str(path) in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: ") and str(path) in last
     assert "Traceback" not in done.stderr and not (tmp_path / "out").exists()

@@ -11,6 +11,7 @@ from mistral_common.protocol.instruct.validator import MistralRequestValidatorV3
 from data.chat import Conversation
 from data.rules import SEVERITY, problems
 from data.schemas import schema_problem
+from serve.routes.tools import check_schemas
 from tests.listener import listener
 
 USER = {"role": "user", "content": "hi"}
@@ -169,17 +170,20 @@ def test_places_and_kinds(messages: list[dict[str, Any]], expected: list[tuple[s
         ([tool(), tool("g" * 65)], [("tool_name", "tool 2")]),
         ([tool("f", {"type": "objct"})], [("tool_schema", "tool 1")]),
         ([tool("f", {"type": "object", "properties": {"n": {"pattern": "("}}})], [("tool_schema", "tool 1")]),
-        # As draft 4 wrote bounds, whichever draft a schema names.
-        (
-            [tool("f", {"properties": {"n": {"minimum": 0, "exclusiveMinimum": True}}})],
-            [("tool_schema", "tool 1")],
-        ),
+        # As draft 4 wrote bounds, whichever draft a schema names: read as the numbers they mean.
+        ([tool("f", {"properties": {"n": {"minimum": 0, "exclusiveMinimum": True}}})], []),
         (
             [tool("f", {"$schema": DRAFT_4, "properties": {"n": {"minimum": 0, "exclusiveMinimum": True}}})],
-            [("tool_schema", "tool 1")],
+            [],
         ),
+        ([tool("f", {"$schema": DRAFT_4, "properties": {"n": {"items": {"exclusiveMaximum": False}}}})], []),
         (
-            [tool("f", {"$schema": DRAFT_4, "properties": {"n": {"items": {"exclusiveMaximum": False}}}})],
+            [
+                tool(
+                    "f",
+                    {"$schema": DRAFT_4, "properties": {"n": {"type": "objct", "exclusiveMinimum": True}}},
+                )
+            ],
             [("tool_schema", "tool 1")],
         ),
         ([tool("f", {"$schema": DRAFT_4, "properties": {"n": {"minimum": 0}}})], []),
@@ -191,6 +195,19 @@ def test_places_and_kinds(messages: list[dict[str, Any]], expected: list[tuple[s
 )
 def test_tools(tools: list[dict[str, Any]], expected: list[tuple[str, str]]) -> None:
     assert found([USER, calls()], tools) == expected
+
+
+def test_a_tool_is_learned_in_the_terms_in_which_the_server_shows_it() -> None:
+    """What a request's schema becomes, a record's does: one prompt on both sides."""
+    old = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 0, "exclusiveMinimum": True}}}
+    body = {"tools": [tool("f", json.loads(json.dumps(old)))]}
+    check_schemas(body)
+    learned = Conversation.model_validate({"messages": [USER, ANSWER], "tools": [tool("f", old)]}).plain()
+    assert learned["tools"][0]["function"]["parameters"] == body["tools"][0]["function"]["parameters"]
+    assert learned["tools"][0]["function"]["parameters"]["properties"]["n"] == {
+        "type": "integer",
+        "exclusiveMinimum": 0,
+    }
 
 
 def test_schemas_are_never_fetched() -> None:
