@@ -144,7 +144,7 @@ def test_broken_data_is_named(base: Path, tmp_path: Path) -> None:
     good = {"prompt": "a", "chosen": "b", "rejected": "c"}
     result = {"role": "tool", "tool_call_id": "x", "content": "y"}
     lost = good | {"prompt": [{"role": "user", "content": "a"}, result]}
-    assert "a.jsonl:2: not a preference (chosen and rejected are the same answer" in refused(
+    assert "a.jsonl:2: chosen and rejected are the same answer" in refused(
         [written(path, [good, good | {"rejected": "b"}])], renderer
     )
     assert "a.jsonl:2: message 2: a tool message stands after a user" in refused(
