@@ -49,6 +49,8 @@ def main() -> None:
         samples = _corpus(folder, base)
         rows = asyncio.run(_served(samples, folder, base))
         plain = _plain(samples, folder, base)
+    kinds = [plain[row["layout"]]["outcome"] for row in rows]
+    console.print("plain vLLM: " + ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds))))
     for row in rows:
         row["plain_vllm"] = plain[row["layout"]]
         console.print(_line(row))
@@ -184,8 +186,6 @@ def _goals(rows: list[dict[str, Any]]) -> list[Goal]:
     answered = [row for row in rows if row["enxerto"] != "refused"]
     inert = sum(row["effect"] < row["trained_effect"] / 10 for row in answered)
     one = sum("\n" not in row["why"] and row["why"].endswith(".") for row in refused)
-    theirs = [row["plain_vllm"]["outcome"] for row in rows]
-    told = ", ".join(f"{theirs.count(kind)} {kind}" for kind in sorted(set(theirs)))
     return [
         Goal(
             "layouts that answer as PEFT, or are refused",
@@ -195,7 +195,6 @@ def _goals(rows: list[dict[str, Any]]) -> list[Goal]:
         ),
         Goal("refused in one sentence", f"{len(refused)} of {len(refused)}", str(one), one == len(refused)),
         Goal("inert", "0", str(inert), inert == 0),
-        Goal("plain vLLM on the same folders", "for comparison", told, True),
     ]
 
 

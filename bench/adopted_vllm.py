@@ -10,6 +10,7 @@ from typing import Any
 
 from data.probes import Probes
 from serve import parity
+from serve.engine.defaults import LORA_MODULES
 
 
 def main() -> None:
@@ -21,6 +22,8 @@ def main() -> None:
     llm = LLM(
         model=asked["base"],
         enable_lora=True,
+        # Left to itself it wraps lm_head too, which on a CPU breaks at prompt_logprobs.
+        lora_target_modules=list(LORA_MODULES),
         max_lora_rank=64,
         max_loras=1,
         max_model_len=512,
