@@ -55,7 +55,7 @@ $(UV):
 	  { echo "error: $(PYTHON) is not Python 3.11 or 3.12; give one with make PYTHON=..." >&2; exit 2; }
 	@echo "making .venv"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check uv==0.13.9
 
 $(STAMP): requirements/$(DEVICE).txt pyproject.toml | $(UV)
 	@echo "installing requirements/$(DEVICE).txt (some minutes on a slow network)"
