@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from data import digest
-from data.errors import UserError, shown
+from data import digest, mistakes
+from data.errors import UserError
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "manifest.json")
 """The files that make an adapter; nothing else is needed to serve it."""
@@ -188,7 +188,5 @@ def read_base(folder: Path) -> BaseManifest:
 
 
 def first_error(error: ValidationError) -> str:
-    """A pydantic error's first mistake as `where: what`."""
-    first = error.errors()[0]
-    where = shown(".".join(str(part) for part in first["loc"]))
-    return f"{where}: {first['msg']}" if where else first["msg"]
+    """A document's first mistake as `where: what`."""
+    return mistakes.first(error)

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from data.errors import shown
+
 Elsewhere = Mapping[str, str]
 """Of keys that other tools have: the key that means the same here (`lora.r`), or a sentence about it."""
 
@@ -31,6 +33,24 @@ def sentences(
         place = ": ".join(part for part in (f"line {line}" if line else "", written(loc)) if part)
         found.append((line or 0, f"{place}: {said}" if place else said))
     return [sentence for _, sentence in sorted(found, key=lambda pair: pair[0])]
+
+
+def first(error: ValidationError) -> str:
+    """The first mistake alone, as `place: what`: for documents that a program wrote."""
+    mistake = error.errors(include_url=False)[0]
+    where = shown(".".join(str(part) for part in mistake["loc"]))
+    return f"{where}: {what(mistake)}" if where else what(mistake)
+
+
+def what(mistake: Mapping[str, Any]) -> str:
+    """What is wrong at one of pydantic's places, without the value, which may be anybody's."""
+    kind = mistake["type"]
+    if kind == "extra_forbidden":
+        return "unknown key; remove it"
+    if kind == "missing":
+        return "missing; it is required"
+    said = _must(kind, mistake.get("ctx") or {}, mistake["msg"], None)
+    return str(mistake["msg"]) if said == _UNREADABLE else said
 
 
 def written(loc: Loc) -> str:
@@ -96,15 +116,17 @@ def _must(kind: str, ctx: dict[str, Any], message: str, given: Any) -> str:
     for start, words in _TYPES.items():
         if kind.startswith(start):
             return words
-    return "cannot be read"
+    return _UNREADABLE
 
 
+_UNREADABLE = "cannot be read"
 _TYPES = {
     "int_": "must be a whole number",
     "float_": "must be a number",
     "finite_number": "must be a finite number",
     "bool_": "must be true or false",
     "string_pattern": "is not spelled as it must be",
+    "string_unicode": "must be Unicode text, but holds half a character",
     "string_": "must be text",
     "path_": "must be a path, as text",
     "list_": "must be a list, such as [one, other]",

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from data import mistakes
 from data.errors import UserError, shown
 from serve import request_ids
 from serve.doors import elsewhere
@@ -140,7 +141,7 @@ async def _malformed(_: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     # The first part says body, path or query. Among the others are keys that a client made up.
     param = shown(".".join(str(part) for part in first["loc"][1:]))
-    message = f"{param or 'The request'}: {first['msg']}."
+    message = f"{param or 'The request'}: {mistakes.what(first)}."
     return answer(ApiError(message, code="invalid_request", param=param or None))
 
 

@@ -9,9 +9,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.serve import talking, tiny
-from tests.serve.talking import TalkingEngine, add, chat, eventually
+from tests.serve.talking import TalkingEngine, add, chat
 from tests.serve.test_client import listening
 from tests.serve.tiny import Base
+from tests.waiting import eventually
 
 PAGE = Path(__file__).parents[2] / "docs" / "serving-metrics.md"
 ROW = re.compile(r"\| (?P<names>`.*?`) \| (?P<kind>\w+) \| (?P<labels>.*?) ?\| (?P<says>.*) \|")

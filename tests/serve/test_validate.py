@@ -148,7 +148,7 @@ def test_a_config_that_says_nothing_more_passes(
     ("text", "why"),
     [
         ('{"peft_type": "LORA", "peft_type": "LORA"}', "twice"),
-        ("[]", "valid dictionary"),
+        ("[]", "must hold `key: value` pairs"),
         ("[" * 10_000, "nested too deeply"),
         ("not json", "Expecting value"),
         ('{"r": ' + "9" * 5000 + "}", "digits"),

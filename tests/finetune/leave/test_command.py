@@ -37,7 +37,7 @@ def test_a_folder_that_is_no_adapter(home: Home, tmp_path: Path) -> None:
         leave(tmp_path, "merged", tmp_path / "out")
     adapter = copied(home, tmp_path / "adapter")
     (adapter / "manifest.json").write_text("{}")
-    with pytest.raises(UserError, match=r"is no adapter manifest \(name: Field required\)"):
+    with pytest.raises(UserError, match=r"is no adapter manifest \(name: missing; it is required\)"):
         leave(adapter, "merged", tmp_path / "out")
 
 

@@ -264,7 +264,11 @@ def test_a_folder_without_metrics_has_a_page_without_plots(tmp_path: Path) -> No
     ("name", "content", "message"),
     [
         ("manifest.json", None, "holds no manifest.json, so it is no adapter; give an adapter's folder."),
-        ("manifest.json", "{}", "is no adapter manifest (name: Field required); train the adapter again."),
+        (
+            "manifest.json",
+            "{}",
+            "is no adapter manifest (name: missing; it is required); train the adapter again.",
+        ),
         ("metrics.jsonl", '{"step": 1}\n{"st', "line 2 is no JSON object; remove the line and try again."),
         ("metrics.jsonl", "[1]\n", "line 1 is no JSON object; remove the line and try again."),
     ],
