@@ -46,9 +46,8 @@ def adopt(found: Found, layout: BaseLayout, out: Path, source: str, name: str) -
     rank, scale = max(pair.rank for pair in pairs), pairs[0].scale
     if rank > layout.max_lora_rank:
         raise UserError(
-            f"The adapter has rank {rank}; this server holds ranks up to {layout.max_lora_rank}. Retrain "
-            "with "
-            "a lower rank, or start the server with a higher --max-lora-rank."
+            f"The adapter has rank {rank}; this server holds ranks up to {layout.max_lora_rank}. Retrain with"
+            " a lower rank, or start the server with a higher --max-lora-rank."
         )
     out.mkdir(parents=True)
     matrices = {}
@@ -141,8 +140,7 @@ def _pair(
     if absent := {"A", "B"} - sides.keys():
         (there,) = sides.values()
         raise UserError(
-            f"Tensor {there.name} has no lora_{absent.pop()} beside it; save the whole adapter with PEFT "
-            "again."
+            f"Tensor {there.name} has no lora_{absent.pop()} beside it; save the whole adapter again."
         )
     inputs, outputs = layout.modules[module]
     original = f"{prefix}layers.{layout.places[module][0]}.{layout.places[module][1]}"
@@ -151,10 +149,9 @@ def _pair(
         if source.shape != shape:
             claimed = f" (it claims {told.claimed_base!r})" if told.claimed_base else ""
             raise UserError(
-                f"Tensor {source.name} has shape {list(source.shape)}, where rank and base "
-                f"{layout.name!r} ask "
-                f"for {list(shape)}: it was trained on another model{claimed} or with another rank than its "
-                "config says; retrain on this base, or start a server with the other."
+                f"Tensor {source.name} has shape {list(source.shape)}, where rank and base {layout.name!r}"
+                f" ask for {list(shape)}: it was trained on another model{claimed} or with another rank than"
+                " its config says; retrain on this base, or start a server with the other."
             )
     heads = None
     if found.layout == "mistral-finetune":
@@ -192,15 +189,13 @@ def _not_here(name: str, layer: int, path: str, layout: BaseLayout, claimed: str
     claims = f" (it claims {claimed!r})" if claimed else ""
     if layer >= layout.layers:
         return (
-            f"Tensor {shown(name, 200)} is of layer {layer}, and base {layout.name!r} has "
-            f"{layout.layers}: it was "
-            f"trained on another model{claims}; retrain on this base, or start a server with the other."
+            f"Tensor {shown(name, 200)} is of layer {layer}, and base {layout.name!r} has {layout.layers}: it"
+            f" was trained on another model{claims}; retrain on this base, or start a server with the other."
         )
     known = ", ".join(sorted({one.rpartition(".")[2] for one in layout.modules}))
     return (
-        f"Tensor {shown(name, 200)} changes {shown(path)}, which base {layout.name!r} does not "
-        f"have{claims}; it "
-        f"has {known}."
+        f"Tensor {shown(name, 200)} changes {shown(path)}, which base {layout.name!r} does not have{claims};"
+        f" it has {known}."
     )
 
 

@@ -57,9 +57,8 @@ def push(
                 manifest = adopt(found, layout, folder, place.source, name)
             except OSError as error:
                 raise UserError(
-                    f"the adapter could not be mapped ({error.strerror}: {error.filename or made}); it is "
-                    "read "
-                    f"from {place.folder} and written to {made}: make room, or set TMPDIR elsewhere."
+                    f"the adapter could not be mapped ({error.strerror}: {error.filename or made}); it is"
+                    f" read from {place.folder} and written to {made}: make room, or set TMPDIR elsewhere."
                 ) from None
             say(adopted(manifest))
             if why := add_probes(folder, manifest, url):
