@@ -112,8 +112,8 @@ def _instead(folder: Path, names: set[str]) -> str:
         for path in folder.iterdir()
     ):
         return (
-            "it is a DeepSpeed or FSDP checkpoint, in parts that only its trainer puts together; load it there"
-            " and write the adapter with model.save_pretrained(OUT)."
+            "it is a DeepSpeed or FSDP checkpoint, in parts that only its trainer puts together; load it"
+            " there and write the adapter with model.save_pretrained(OUT)."
         )
     if CONFIG in names:
         return f"it has {CONFIG} and no {WEIGHTS}; copy the weights there too, or save with PEFT again."
