@@ -7,6 +7,7 @@ show the form. What stands around it stays.
 
 import json
 import re
+from typing import Any
 
 from data import strict_json
 from data.formats.keys import Fields
@@ -46,15 +47,31 @@ def take(text: str) -> tuple[str, list[Fields]] | None:
 def _functions(text: str) -> tuple[int, int, list[Fields]] | None:
     """Start and end of the functions in a text: one list, or one object after another.
 
-    ValueError where only some of them are functions: the others would vanish with the instruction.
+    ValueError where not all of them can be taken: the others would vanish with the instruction.
     """
     for match in _START.finditer(text):
         found, end = _values(text, match.start())
-        if found and all(_is_function(one) for one in found):
-            return match.start(), end, found
-        if any(isinstance(one, dict) and "parameters" in one for one in found):
+        functions = [_unwrapped(one) for one in found]
+        if found and all(map(_is_function, functions)):
+            return match.start(), end, functions
+        if any(isinstance(one, dict) and "parameters" in one for one in functions):
             raise ValueError("one of the functions that its system text describes has no `name`")
+        if any(map(_holds_one, found)):
+            raise ValueError("the functions that its system text describes stand inside another object")
     return None
+
+
+def _unwrapped(value: Any) -> Any:
+    """The function of a tool in OpenAI's form; anything else as it is."""
+    if isinstance(value, dict) and value.keys() == {"type", "function"} and value["type"] == "function":
+        return value["function"]
+    return value
+
+
+def _holds_one(value: Any) -> bool:
+    """Whether there is a function anywhere in a value."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return _is_function(value) or any(map(_holds_one, inside))
 
 
 def _values(text: str, start: int) -> tuple[list[Fields], int]:

@@ -531,3 +531,35 @@ def test_a_ranking_of_calls() -> None:
 def test_a_preference_that_asks_twice_is_refused() -> None:
     found = preference.record(Raw("here", RANKINGS["orca"] | {"prompt": "another"}))
     assert found.problem is not None and "it asks twice, under `prompt` and `question`" in found.problem
+
+
+_INVOKE = "Here is a list of functions in JSON format that you can invoke:\n"
+
+
+def described(text: str) -> Record:
+    turns = [{"from": "user", "value": "Weather in Porto?"}, {"from": "assistant", "value": "It rains."}]
+    return read({"system": f"{_INVOKE}{text}\n", "conversations": turns})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [json.dumps([TOOL, OTHER]), f"{json.dumps(TOOL)}\n{json.dumps(OTHER)}", json.dumps([FUNCTION, OTHER])],
+)
+def test_functions_of_a_system_text_may_stand_in_openais_form(text: str) -> None:
+    conversation = described(text).taken()
+    assert [tool.function.name for tool in conversation.tools] == ["weather", "tides"]
+    assert conversation.messages[0].role == "user", "nothing but the instruction was in the system text"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"functions": [FUNCTION], "mode": "strict"}),
+        json.dumps([{"type": "text", "text": FUNCTION}]),
+        json.dumps([TOOL | {"cache": True}]),
+        json.dumps({"available": {"weather": FUNCTION}}),
+    ],
+)
+def test_functions_inside_other_objects_are_not_taken_without_those(text: str) -> None:
+    problem = described(text).problem
+    assert problem is not None and "stand inside another object" in problem
