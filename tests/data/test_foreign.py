@@ -531,3 +531,56 @@ def test_a_ranking_of_calls() -> None:
 def test_a_preference_that_asks_twice_is_refused() -> None:
     found = preference.record(Raw("here", RANKINGS["orca"] | {"prompt": "another"}))
     assert found.problem is not None and "it asks twice, under `prompt` and `question`" in found.problem
+
+
+PAIRS: dict[str, Fields] = {
+    "ms-swift": {"system": "s", "query": "c", "response": "d", "history": [["a", "b"]]},
+    "openorca": {"system_prompt": "s", "question": "c", "response": "d", "history": [["a", "b"]]},
+    "dolly": {"system": "s", "instruction": "c", "context": "", "response": "d", "history": [["a", "b"]]},
+    "ms-swift pairs": {
+        "system": "s",
+        "conversation": [{"human": "a", "assistant": "b"}, {"human": "c", "assistant": "d"}],
+    },
+    "xtuner": {"conversation": [{"system": "s", "input": "a", "output": "b"}, {"input": "c", "output": "d"}]},
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_questions_and_answers_under_other_names(name: str) -> None:
+    found = read(PAIRS[name])
+    assert told(found) == [
+        ["system", "s"],
+        ["user", "a"],
+        ["assistant", "b"],
+        ["user", "c"],
+        ["assistant", "d"],
+    ]
+    assert found.unused == (("context",) if name == "dolly" else ())
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"query": "a", "response": "b", "output": "c"}, "`output` of the record belongs to another format"),
+        ({"query": "a", "question": "x", "response": "b"}, "`question` of the record"),
+        ({"instruction": "a", "context": "x", "input": "y", "response": "b"}, "`context` of the record"),
+        ({"query": "a", "response": "b", "answers": []}, "so it may be either"),
+        ({"conversation": [{"role": "user", "content": "a"}]}, "stand under `conversations`"),
+        ({"conversation": [{"human": "a", "assistant": "b", "mood": "x"}]}, "`mood` of pair 1"),
+        ({"conversation": [{"human": "a", "assistant": "b", "loss": 0.5}]}, "`loss` of pair 1"),
+        ({"conversation": [{"human": "a", "assistant": None}]}, "pair 1 has neither"),
+        ({"conversation": []}, "`conversation` holds no pair"),
+    ],
+)
+def test_pairs_that_cannot_be_read(given: Fields, reason: str) -> None:
+    found = read(given)
+    assert found.problem is not None and reason in found.problem
+
+
+@pytest.mark.parametrize("key", ["parameters", "input_schema", "inputSchema"])
+def test_a_tools_parameters_under_other_names(key: str) -> None:
+    given = {"messages": [QUESTION, {"role": "assistant", "content": "b"}]}
+    tool = {"name": "weather", key: SCHEMA}
+    assert read(given | {"tools": [tool]}).taken().tools[0].function.parameters == SCHEMA
+    twice = read(given | {"tools": [{"name": "weather", "parameters": {}, "input_schema": SCHEMA}]})
+    assert twice.problem is not None and "`input_schema` of tool 1" in twice.problem
