@@ -1,10 +1,10 @@
 """Strict YAML: unknown keys refused with the nearest name, every mistake in one message with its line."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, ValidationInfo, field_validator
 
 from data.errors import UserError
 from data.mistakes import Elsewhere, Loc, listed, sentences
@@ -22,6 +22,16 @@ class Strict(BaseModel):
     _beside: Path | None = PrivateAttr(default=None)
     """The folder of the file that this stands in; no part of what it says."""
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where a number stands: pydantic takes them for 1 and 0."""
+        if isinstance(value, bool) and info.field_name is not None:
+            kind = cls.model_fields[info.field_name].annotation
+            if {int, float} & {kind, *get_args(kind)} and bool not in get_args(kind):
+                raise ValueError("must be a number, and true or false is none")
+        return value
+
     def model_post_init(self, context: Any) -> None:
         self._beside = (context or {}).get(_BESIDE)
 
@@ -36,7 +46,7 @@ class Strict(BaseModel):
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_DATA = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".gz")
+_DATA = (".jsonl", ".jsonlines", ".jl", ".ndjson", ".json", ".parquet", ".csv", ".gz")
 
 
 def load_yaml(path: Path, model: type[Model], elsewhere: Elsewhere | None = None) -> Model:
@@ -53,7 +63,14 @@ def load_yaml(path: Path, model: type[Model], elsewhere: Elsewhere | None = None
         raise UserError(f"{path} cannot be read ({reason}); it must be a UTF-8 YAML file.") from None
     if path.suffix in _DATA:
         raise UserError(f"{path} is a file of data by its name; give a YAML file that names it.")
-    loader = _NoDuplicates(text)
+    try:
+        loader = _NoDuplicates(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        sign = f"U+{ord(text[error.position]):04X}"
+        raise UserError(
+            f"{path} is not YAML: line {line} holds the control sign {sign}; delete it."
+        ) from None
     try:
         node = loader.get_single_node()
         value = loader.construct_document(node) if node else None
