@@ -502,6 +502,7 @@ RANKINGS: dict[str, Fields] = {
         ],
         "rejected_response": "c",
     },
+    "ms-swift query": {"system": "s", "query": "a", "response": "b", "rejected_response": "c"},
     "orca": {"system": "s", "question": "a", "chosen": "b", "rejected": "c"},
     "trl with a system prompt": {"system": "s", "prompt": "a", "chosen": "b", "rejected": "c"},
     "ultrafeedback": {
@@ -526,6 +527,25 @@ def test_a_ranking_of_calls() -> None:
     given = RANKINGS["llama-factory"] | {"chosen": call, "tools": json.dumps([FUNCTION])}
     pair = preference.record(Raw("here", given)).taken()
     assert pair.chosen.tool_calls[0].function.parsed() == PORTO and len(pair.tools) == 1
+
+
+def test_a_ranking_with_history() -> None:
+    given = RANKINGS["ms-swift query"] | {"history": [["x", "y"]]}
+    pair = preference.record(Raw("here", given)).taken()
+    assert [one.content for one in pair.prompt] == ["s", "x", "y", "a"]
+
+
+@pytest.mark.parametrize("name", RANKINGS)
+@pytest.mark.parametrize(("better", "worse"), [(1, 9), (0.0, 0.5), (-2, -1), (2, 2), (9, 1), (None, 1)])
+def test_scores_that_prefer_the_other_answer(name: str, better: float | None, worse: float) -> None:
+    given = RANKINGS[name] | {"score_chosen": better, "score_rejected": worse}
+    found = preference.record(Raw("here", given))
+    if better is not None and better < worse:
+        assert found.problem is not None and f"`score_chosen` ({better}) is below" in found.problem
+        ignored = preference.record(Raw("here", given), ignore=frozenset({"score_chosen", "score_rejected"}))
+        assert ignored.problem is None
+    else:
+        assert found.problem is None and "score_rejected" in found.unused
 
 
 def test_a_preference_that_asks_twice_is_refused() -> None:
