@@ -597,6 +597,14 @@ def test_pairs_that_cannot_be_read(given: Fields, reason: str) -> None:
     assert found.problem is not None and reason in found.problem
 
 
+@pytest.mark.parametrize("kind", ["tool_use", "tool_result", "server_tool_use"])
+def test_calls_as_parts_are_refused_with_the_way_to_write_them(kind: str) -> None:
+    part = {"type": kind, "id": "a", "name": "weather", "input": PORTO}
+    found = read({"messages": [QUESTION, {"role": "assistant", "content": [part]}]})
+    assert found.problem is not None and found.problem.startswith(f"part 1 of message 2 is {kind!r}")
+    assert "`tool_calls`" in found.problem and "role `tool`" in found.problem
+
+
 @pytest.mark.parametrize("key", ["parameters", "input_schema", "inputSchema"])
 def test_a_tools_parameters_under_other_names(key: str) -> None:
     given = {"messages": [QUESTION, {"role": "assistant", "content": "b"}]}
