@@ -1,10 +1,12 @@
 """Strict YAML: unknown keys refused with the nearest name, every mistake in one message with its line."""
 
+import json
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from data.errors import UserError
 from data.mistakes import Elsewhere, Loc, listed, sentences
@@ -22,15 +24,17 @@ class Strict(BaseModel):
     _beside: Path | None = PrivateAttr(default=None)
     """The folder of the file that this stands in; no part of what it says."""
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse true and false where a number stands: pydantic takes them for 1 and 0."""
-        if isinstance(value, bool) and info.field_name is not None:
-            kind = cls.model_fields[info.field_name].annotation
-            if {int, float} & {kind, *get_args(kind)} and bool not in get_args(kind):
-                raise ValueError("must be a number, and true or false is none")
-        return value
+    def _no_number(cls, given: Any) -> Any:
+        """Leave true and false as texts where a number stands: pydantic would take them for 1 and 0."""
+        if not isinstance(given, dict):
+            return given
+        return given | {
+            key: str(value).lower()
+            for key, value in given.items()
+            if isinstance(value, bool) and key in cls.model_fields and _is_number(cls.model_fields[key])
+        }
 
     def model_post_init(self, context: Any) -> None:
         self._beside = (context or {}).get(_BESIDE)
@@ -42,6 +46,11 @@ class Strict(BaseModel):
     def looked(self, path: str | Path) -> str:
         """The folders in which `opened` looked for it."""
         return looked(str(path), self._beside)
+
+
+def _is_number(field: FieldInfo) -> bool:
+    kinds = {field.annotation, *get_args(field.annotation)}
+    return bool(kinds & {int, float}) and bool not in kinds
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -149,3 +158,12 @@ def _placed(error: yaml.MarkedYAMLError) -> str:
 def _kind(value: Any) -> str:
     names = {list: "a list", str: "plain text", int: "a number", float: "a number", bool: "a yes or no"}
     return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")
+
+
+def item(text: str) -> str:
+    """A text as an item of a YAML list: in quotes where it would be read as anything else."""
+    try:
+        bare = yaml.safe_load(f"[{text}]") == [text]
+    except (yaml.YAMLError, ValueError):
+        bare = False
+    return text if bare else json.dumps(text, ensure_ascii=not text.isprintable())

@@ -10,11 +10,10 @@ from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
-import yaml
-
 from data.formats.marks import GOOD, LEARN, SILENT, THOUGHTS, Place, buried, objection
 from data.formats.problems import RefusalError
 from data.formats.values import NotJson, absent
+from data.strict import item
 
 Fields = dict[str, Any]
 NONE: frozenset[str] = frozenset()
@@ -113,14 +112,14 @@ class Reader:
         if key in _KNOWN[self.place]:
             return (
                 f"`{key}` of {self.name} belongs to another format than the rest of it; keep one of them, or"
-                f" pass it over in every record with data.ignore: [{_quoted(self.at(key))}]"
+                f" pass it over in every record with data.ignore: [{item(self.at(key))}]"
             )
         near = get_close_matches(key, _KNOWN[self.place], n=1, cutoff=0.75)
         hint = f" (did you mean `{near[0]}`?)" if near else ""
         shown = key[:60] if key.isprintable() else repr(key[:60])
         return (
             f"`{shown}` of {self.name} is a key that no reader knows{hint}; mend it, or pass it over in"
-            f" every record with data.ignore: [{_quoted(self.at(key))}]"
+            f" every record with data.ignore: [{item(self.at(key))}]"
         )
 
 
@@ -138,15 +137,6 @@ _KNOWN: dict[Place, tuple[str, ...]] = {
     "tool": ("type", "function", "name", "description", "parameters", "strict"),
 }  # fmt: skip
 """Names to think of when another one stands there: of keys that say nothing none is told."""
-
-
-def _quoted(path: str) -> str:
-    """A path as an item of a YAML list: in quotes where it would be read as anything else."""
-    try:
-        bare = yaml.safe_load(f"[{path}]") == [path]
-    except (yaml.YAMLError, ValueError):
-        bare = False
-    return path if bare else json.dumps(path, ensure_ascii=not path.isprintable())
 
 
 def _search(path: str, value: Any) -> None:
