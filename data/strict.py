@@ -1,10 +1,12 @@
 """Strict YAML: unknown keys refused with the nearest name, every mistake in one message with its line."""
 
+import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from data.errors import UserError
 from data.mistakes import Elsewhere, Loc, listed, sentences
@@ -22,6 +24,18 @@ class Strict(BaseModel):
     _beside: Path | None = PrivateAttr(default=None)
     """The folder of the file that this stands in; no part of what it says."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_number(cls, given: Any) -> Any:
+        """Leave true and false as texts where a number stands: pydantic would take them for 1 and 0."""
+        if not isinstance(given, dict):
+            return given
+        return given | {
+            key: str(value).lower()
+            for key, value in given.items()
+            if isinstance(value, bool) and key in cls.model_fields and _is_number(cls.model_fields[key])
+        }
+
     def model_post_init(self, context: Any) -> None:
         self._beside = (context or {}).get(_BESIDE)
 
@@ -34,9 +48,14 @@ class Strict(BaseModel):
         return looked(str(path), self._beside)
 
 
+def _is_number(field: FieldInfo) -> bool:
+    kinds = {field.annotation, *get_args(field.annotation)}
+    return bool(kinds & {int, float}) and bool not in kinds
+
+
 Model = TypeVar("Model", bound=BaseModel)
 
-_DATA = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".gz")
+_DATA = (".jsonl", ".jsonlines", ".jl", ".ndjson", ".json", ".parquet", ".csv", ".gz")
 
 
 def load_yaml(path: Path, model: type[Model], elsewhere: Elsewhere | None = None) -> Model:
@@ -53,7 +72,14 @@ def load_yaml(path: Path, model: type[Model], elsewhere: Elsewhere | None = None
         raise UserError(f"{path} cannot be read ({reason}); it must be a UTF-8 YAML file.") from None
     if path.suffix in _DATA:
         raise UserError(f"{path} is a file of data by its name; give a YAML file that names it.")
-    loader = _NoDuplicates(text)
+    try:
+        loader = _NoDuplicates(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        sign = f"U+{ord(text[error.position]):04X}"
+        raise UserError(
+            f"{path} is not YAML: line {line} holds the control sign {sign}; delete it."
+        ) from None
     try:
         node = loader.get_single_node()
         value = loader.construct_document(node) if node else None
@@ -132,3 +158,12 @@ def _placed(error: yaml.MarkedYAMLError) -> str:
 def _kind(value: Any) -> str:
     names = {list: "a list", str: "plain text", int: "a number", float: "a number", bool: "a yes or no"}
     return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")
+
+
+def item(text: str) -> str:
+    """A text as an item of a YAML list: in quotes where it would be read as anything else."""
+    try:
+        bare = yaml.safe_load(f"[{text}]") == [text]
+    except (yaml.YAMLError, ValueError):
+        bare = False
+    return text if bare else json.dumps(text, ensure_ascii=not text.isprintable())

@@ -252,6 +252,15 @@ class Recipe(Strict):
             raise ValueError("`data.too_long: truncate` is for `method: sft`; a cut pair prefers nothing")
         return value
 
+    @field_validator("dpo")
+    @classmethod
+    def _of_dpo(cls, value: Preference, info: ValidationInfo) -> Preference:
+        if info.data.get("method") == "sft" and value.model_dump() != Preference().model_dump():
+            raise ValueError(
+                "`dpo` is for `method: dpo`, and the method here is `sft`; delete it or set `method`"
+            )
+        return value
+
     @field_validator("output")
     @classmethod
     def _not_the_working_folder(cls, value: Path | None) -> Path | None:

@@ -1,4 +1,8 @@
-"""Alpaca: an `instruction`, perhaps an `input` that it is about, and the `output`."""
+"""Alpaca: an `instruction`, perhaps an `input` that it is about, and the `output`, also by other names.
+
+Dolly has `instruction`, `context` and `response`, ms-swift `query` and `response`, OpenOrca `question` and
+`response`.
+"""
 
 from typing import Any
 
@@ -6,6 +10,9 @@ from data.formats import messages
 from data.formats.keys import Fields, Reader
 from data.formats.parts import labels, text, tools
 from data.formats.turns import Turns
+
+ASKED = ("instruction", "query", "question")
+_ABOUT = ("input", "context")
 
 
 def alpaca(root: Reader) -> Fields:
@@ -21,7 +28,7 @@ def alpaca(root: Reader) -> Fields:
         made.say("user", question)
         made.answer(answer, ())
     made.say("user", asked(root))
-    made.answer(text(root, "output"), ())
+    made.answer(text(root, "response" if "response" in root.left else "output"), ())
     if root.take("text") is not None:  # the same once more, in Alpaca's own frame
         root.unused("text")
     return kept | {"messages": made.messages, "tools": offered}
@@ -29,9 +36,10 @@ def alpaca(root: Reader) -> Fields:
 
 def asked(root: Reader) -> str:
     """The question: the instruction, and what it is about."""
-    question = text(root, "instruction")
-    if root.left.get("input"):
-        return f"{question}\n\n{text(root, 'input')}"
+    question = text(root, next((key for key in ASKED if key in root.left), "instruction"))
+    about = next((key for key in _ABOUT if root.left.get(key)), None)
+    if about is not None:
+        return f"{question}\n\n{text(root, about)}"
     root.take("input")
     return question
 

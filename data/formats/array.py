@@ -15,6 +15,7 @@ from data.formats.record import Raw
 _CHUNK = 2**20
 _BLANK = re.compile(r"[ \t\r\n]*")
 _STOPPED = " The rest of this file was not read."
+_MEND = f"mend the file.{_STOPPED}"
 
 
 def members(path: Path, file: BufferedIOBase, limit: int) -> Iterator[Raw]:
@@ -108,7 +109,7 @@ class _Window:
                 if self._ended or not _cut_short(error, len(self.text)):
                     raise self.broken(error.msg, error.pos) from None
             except strict_json.RefusedError as refused:
-                raise _EndedError(self.line, f"{problems.refused(refused)}{_STOPPED}") from None
+                raise _EndedError(self.line, problems.refused(refused, _MEND)) from None
             if len(self.text) - self.at > self._limit:
                 raise _EndedError(self.line, problems.oversized(self._limit) + _STOPPED)
             self._more(size)
@@ -119,7 +120,7 @@ class _Window:
         if self.failure:
             return _EndedError(self._place(len(self.text))[0], self.failure)
         line, column = self._place(self.at if position is None else position)
-        return _EndedError(line, problems.not_json(reason, column + 1) + _STOPPED)
+        return _EndedError(line, problems.not_json(reason, column + 1, _MEND))
 
     def _place(self, position: int) -> tuple[int, int]:
         """Line, from 1, and column, from 0, of a place in the window."""

@@ -4,12 +4,16 @@ A `Reader` holds one object of a record. What an importer takes out of it is use
 record is closed is looked up in `marks`, and refused where it stands in no table there.
 """
 
+import ast
+import json
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
-from data.formats.marks import GOOD, LEARN, SILENT, Place, buried, objection
+from data.formats.marks import GOOD, LEARN, SILENT, THOUGHTS, Place, buried, objection
 from data.formats.problems import RefusalError
 from data.formats.values import NotJson, absent
+from data.strict import item
 
 Fields = dict[str, Any]
 NONE: frozenset[str] = frozenset()
@@ -86,7 +90,8 @@ class Reader:
                 continue
             silent = key in SILENT[self.place]
             if silent or value in ("", [], {}):
-                _search(self.at(key), value)
+                if not (key in THOUGHTS and isinstance(value, str)):
+                    _search(self.at(key), value)
                 self.unused(key)
                 continue
             why = objection(key, value, self.learned)
@@ -107,13 +112,14 @@ class Reader:
         if key in _KNOWN[self.place]:
             return (
                 f"`{key}` of {self.name} belongs to another format than the rest of it; keep one of them, or"
-                f" pass it over in every record with data.ignore: [{_quoted(self.at(key))}]"
+                f" pass it over in every record with data.ignore: [{item(self.at(key))}]"
             )
-        near = get_close_matches(key, _KNOWN[self.place], n=1, cutoff=0.7)
+        near = get_close_matches(key, _KNOWN[self.place], n=1, cutoff=0.75)
         hint = f" (did you mean `{near[0]}`?)" if near else ""
+        shown = key[:60] if key.isprintable() else repr(key[:60])
         return (
-            f"`{key[:60]}` of {self.name} is a key that no reader knows{hint}; mend it, or pass it over in"
-            f" every record with data.ignore: [{_quoted(self.at(key))}]"
+            f"`{shown}` of {self.name} is a key that no reader knows{hint}; mend it, or pass it over in"
+            f" every record with data.ignore: [{item(self.at(key))}]"
         )
 
 
@@ -121,33 +127,48 @@ _KNOWN: dict[Place, tuple[str, ...]] = {
     "record": (
         "messages", "conversations", "tools", "functions", "system", "prompt", "completion", "instruction",
         "input", "output", "history", "query", "answers", "chat", "id", "group", "category", "chosen",
-        "rejected", *SILENT["record"], *GOOD, *LEARN,
+        "rejected", *GOOD, *LEARN,
     ),
     "message": (
-        "role", "content", "from", "value", "tool_calls", "tool_call_id", "function_call", "refusal",
-        *SILENT["message"], *LEARN,
+        "role", "content", "from", "value", "tool_calls", "tool_call_id", "function_call", "refusal", *LEARN,
     ),
     "part": ("type", "text"),
     "call": ("id", "type", "function", "name", "arguments"),
     "tool": ("type", "function", "name", "description", "parameters", "strict"),
 }  # fmt: skip
-"""Names to think of when another one stands there."""
-
-
-def _quoted(path: str) -> str:
-    """A path as YAML's flow lists take it: `[]` needs quotes there."""
-    return f'"{path[:100]}"' if "[" in path or " " in path else path[:100]
+"""Names to think of when another one stands there: of keys that say nothing none is told."""
 
 
 def _search(path: str, value: Any) -> None:
-    """Refuse marks inside what says nothing else, such as `metadata.label`."""
+    """Refuse marks inside what says nothing else, such as `metadata.label`, also where it is JSON text."""
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        value = _decoded(value)
     if isinstance(value, list):
         for item in value:
-            _search(path, item)
+            _search_key(path, path.rpartition(".")[2], item)
     elif isinstance(value, dict):
-        for key, item in value.items():
-            if absent(item) or item in ("", [], {}) or isinstance(item, NotJson):
-                continue
-            if why := buried(key, item):
-                raise RefusalError(f"`{path}.{key}` {why}")
-            _search(f"{path}.{key}", item)
+        for key, item in _paired(value).items():
+            _search_key(f"{path}.{key}", key, item)
+
+
+def _decoded(text: str) -> Any:
+    """What a text says as JSON or as Python prints it; the text itself where it is neither."""
+    for decode in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return decode(text)
+    return text
+
+
+def _search_key(path: str, key: str, value: Any) -> None:
+    if absent(value) or value in ("", [], {}) or isinstance(value, NotJson):
+        return
+    if why := buried(key, value):
+        raise RefusalError(f"`{path}` {why}")
+    _search(path, value)
+
+
+def _paired(value: Fields) -> Fields:
+    """`{"key": "label", "value": false}`, as logs write what others write as `{"label": false}`."""
+    name = value.get("key", value.get("name"))
+    said = value.get("value", value.get("score"))
+    return value | {name: said} if isinstance(name, str) and said is not None else value

@@ -3,6 +3,7 @@
 The tables are what `docs/data.md` lists. A key in none of them is unknown, and refused.
 """
 
+import re
 from typing import Any, Literal
 
 from data.formats.values import kind_of
@@ -31,6 +32,9 @@ SILENT: dict[Place, frozenset[str]] = {
 }  # fmt: skip
 """Known to say nothing to the model: left out and counted."""
 
+THOUGHTS = frozenset({"reasoning", "reasoning_content", "thinking"})
+"""What a model thought: a text of JSON there marks nothing."""
+
 LEARN = ("weight", "train", "training", "trainable", "learn", "loss", "loss_weight", "loss_scale")
 """Whether an answer, or the whole record, is learned: 0 and false say no, 1 and true say yes."""
 
@@ -57,6 +61,18 @@ MEDIA = frozenset({
 })  # fmt: skip
 """Another modality: pictures, sound, films and places in them."""
 
+BAD_WORDS = frozenset({"bad", "discarded", "incorrect", "rejected", "undesirable", "wrong"})
+"""What a `category` or a review calls an answer that is not to be given."""
+
+_REVIEWS = GOOD | {
+    "annotation_status", "category", "decision", "feedback", "outcome", "quality", "rating", "review",
+    "review_status", "state", "status", "tag", "tags", "verdict",
+}  # fmt: skip
+"""Keys inside `metadata` and its like whose text may be one of those words."""
+
+_TEXTS = {"false": False, "no": False, "0": False, "true": True, "yes": True, "1": True}
+"""Yes and no as spreadsheets write them."""
+
 PLACEHOLDERS = ("<image>", "<audio>", "<video>")
 
 PREFERENCES = frozenset({
@@ -64,6 +80,9 @@ PREFERENCES = frozenset({
     "rejected_response",
 })  # fmt: skip
 """Answers to compare: a preference's, which `method: dpo` learns from."""
+
+_BETWEEN = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\s.-]+")
+"""Where the words of a key meet, for keys in camel case or with blanks."""
 
 SKIP = "leave such records out with data.on_error: skip"
 """The step that fits a data set of any size."""
@@ -107,10 +126,19 @@ def unclear(value: Any) -> str:
 
 
 def buried(key: str, value: Any) -> str | None:
-    """The same for a key inside something that is left out, such as `metadata`: words there are a topic."""
-    if key in MEDIA or not isinstance(value, str | list | dict):
-        return objection(key, value)
-    return None
+    """The same for a key inside something that is left out, such as `metadata`, in any spelling (`isBad`).
+
+    A text there is a topic, unless it says yes or no, or is one of `BAD_WORDS`.
+    """
+    key = _BETWEEN.sub("_", key).lower()
+    if isinstance(value, str) and key != "split" and key not in MEDIA:
+        word = value.strip().lower()
+        if key in _REVIEWS and word in BAD_WORDS:
+            return _bad(value, False)
+        if word not in _TEXTS:
+            return None
+        value = _TEXTS[word]
+    return objection(key, value) if key in MEDIA or not isinstance(value, list | dict) else None
 
 
 def _bad(value: Any, good: bool | None) -> str:

@@ -20,6 +20,7 @@ from data.formats.turns import TAKEN, Call, Turns
 from data.formats.values import kind_of
 
 _OTHER_PARTS = ("file", "input_file", "input_image", "input_video")
+_TOOL_PARTS = ("tool_use", "tool_result", "server_tool_use")
 
 ROLES = {
     "system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
@@ -133,6 +134,11 @@ def _part(message: Reader, part: Fields, number: int) -> Fields:
         kind in MEDIA or kind in ("input_image", "input_video", "input_file", "file")
     ):
         raise ValueError(f"{reader.name} is {kind!r}: this model reads and writes text alone")
+    if kind in _TOOL_PARTS:
+        raise RefusalError(
+            f"{reader.name} is {kind!r}, as in Anthropic's records; write calls under `tool_calls`,"
+            " and each result as a message of the role `tool`"
+        )
     raise ValueError(f"{reader.name} is of the type {kind!r:.60}, but only text is known")
 
 

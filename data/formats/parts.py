@@ -7,11 +7,13 @@ from typing import Any
 
 from data import strict_json
 from data.formats.keys import Fields, Reader
+from data.formats.marks import BAD_WORDS
 from data.formats.padding import unpadded_schemas
 from data.formats.problems import RefusalError
 from data.formats.values import kind_of
 
-_BAD_CATEGORIES = frozenset({"bad", "incorrect", "rejected", "undesirable", "wrong"})
+_OTHER_PARAMETERS = ("input_schema", "inputSchema")
+"""What Anthropic and MCP call a tool's `parameters`."""
 
 
 def call_id(origin: str) -> str:
@@ -106,6 +108,9 @@ def _definition(reader: Reader) -> Fields:
     for key in ("name", "description", "parameters", "strict"):
         if (value := reader.take(key)) is not None:
             found[key] = value
+    for key in _OTHER_PARAMETERS:
+        if "parameters" not in found and (value := reader.take(key)) is not None:
+            found["parameters"] = value
     if not isinstance(found.get("name"), str) or not found["name"]:
         raise ValueError(f"{reader.name} has no `name`")
     if isinstance(parameters := found.get("parameters"), str):
@@ -161,7 +166,7 @@ def labels(root: Reader) -> Fields:
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise ValueError(f"`{name}` is {kind_of(value)}, not text")
         found[name] = str(value)
-    if found.get("category", "").lower() in _BAD_CATEGORIES:
+    if found.get("category", "").strip().lower() in BAD_WORDS:
         raise RefusalError(
             f"its `category` {found['category']!r} marks the answer as one that is not to be given;"
             " leave such records out with data.on_error: skip"

@@ -5,15 +5,16 @@ from pathlib import Path
 
 from data.errors import UserError
 
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
+SUFFIXES = (".jsonl", ".jsonlines", ".jl", ".ndjson", ".json", ".parquet")
 """What is read of a folder, also with `.gz` after it; a file that is named itself may be called anything."""
 
 DESCRIPTIONS = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
 """Files about the data beside it, of LLaMA-Factory and `datasets`; a folder's are passed over."""
 
 UNREAD = (
-    ".csv", ".tsv", ".txt", ".xls", ".xlsx", ".arrow", ".feather", ".zst", ".xz", ".bz2", ".zip", ".tar",
-    ".tgz", ".db", ".sqlite", ".pkl",
+    ".7z", ".arrow", ".avro", ".bz2", ".csv", ".db", ".duckdb", ".feather", ".lz4", ".msgpack", ".orc",
+    ".pkl", ".rar", ".sqlite", ".sqlite3", ".tar", ".tgz", ".tsv", ".txt", ".xls", ".xlsx", ".xz", ".zip",
+    ".zst",
 )  # fmt: skip
 """What may hold data in a form that is not read: a folder's are named, not passed over without a word."""
 
@@ -30,6 +31,10 @@ def files(source: str | Path) -> list[Path]:
         return [path]
     if path.is_dir():
         return _below(path)
+    if path.exists():
+        raise UserError(f"{path}: this is neither a file nor a folder; save what it gives to a file first.")
+    if path.is_symlink():
+        raise UserError(f"{path}: this link leads to no file; mend it, or name the file itself.")
     if not glob.has_magic(str(source)):
         raise UserError(
             f"{path}: there is no such file; check the path, or run `make samples` for the samples."
@@ -49,7 +54,7 @@ def unread(source: str | Path) -> list[Path]:
         for folder in folders
         if folder.is_dir()
         for file in _visible(folder)
-        if file.name.lower().endswith(UNREAD) and not file.name.lower().startswith(_NO_DATA)
+        if _plain(file).endswith(UNREAD) and not _plain(file).startswith(_NO_DATA)
     ]
 
 
@@ -59,14 +64,20 @@ def _matches(source: str | Path) -> list[Path]:
 
 def _below(folder: Path) -> list[Path]:
     found = [
-        path
-        for path in _visible(folder)
-        if path.name.lower().removesuffix(".gz").endswith(SUFFIXES) and path.name not in DESCRIPTIONS
+        path for path in _visible(folder) if _plain(path).endswith(SUFFIXES) and path.name not in DESCRIPTIONS
     ]
     if not found:
         endings = ", ".join(SUFFIXES)
-        raise UserError(f"{folder}: the folder holds no file that ends in {endings}; name the files.")
+        raise UserError(
+            f"{folder}: the folder holds no file that ends in {endings}; name the files, or convert them"
+            " to JSONL."
+        )
     return found
+
+
+def _plain(path: Path) -> str:
+    """The name in small letters, of a compressed file that of what is in it."""
+    return path.name.lower().removesuffix(".gz")
 
 
 def _visible(folder: Path) -> list[Path]:

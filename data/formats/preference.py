@@ -7,7 +7,8 @@
   `prompt` beside them or without one.
 - LLaMA-Factory's ranking files: `conversations` (or `messages`) with `chosen` and `rejected` as one turn
   each, and Alpaca's `instruction` and `input` with both as texts.
-- ms-swift's: `messages` that end in the better answer, and the other one as `rejected_response`.
+- ms-swift's: `messages` that end in the better answer, and the other one as `rejected_response`; or `query`,
+  perhaps `history`, and both answers as `response` and `rejected_response`.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from data.errors import UserError
 from data.formats import alpaca, messages
 from data.formats.importing import imported
 from data.formats.keys import NONE, Fields, Reader
+from data.formats.marks import SKIP
 from data.formats.parts import labels, objects, tools
 from data.formats.problems import RefusalError
 from data.formats.reader import raw
@@ -30,7 +32,9 @@ from data.preference import Preference
 _OPENAI = ("input", "preferred_output", "non_preferred_output")
 _COMPARED = ("chosen", "rejected")
 _SWIFT = ("messages", "rejected_response")
-_PROMPTS = ("prompt", "conversations", "messages", "instruction", "question")
+_ANSWERED = ("response", "rejected_response")
+_SCORES = ("score_chosen", "score_rejected")
+_PROMPTS = ("prompt", "conversations", "messages", "instruction", "query", "question")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +76,33 @@ def record(raw: Raw, ignore: frozenset[str] = NONE) -> PreferenceRecord:
 
 def preference(root: Reader) -> Fields:
     """The fields of a `Preference`, whichever of the formats the record has."""
-    found = [keys for keys in (_OPENAI, _COMPARED, _SWIFT) if all(key in root.left for key in keys)]
+    found = [
+        keys for keys in (_OPENAI, _COMPARED, _SWIFT, _ANSWERED) if all(key in root.left for key in keys)
+    ]
     if len(found) > 1:
-        names = " and ".join(f"`{keys[-1]}`" for keys in found)
+        names = " and ".join(f"`{keys[0]}`" for keys in found)
         raise RefusalError(f"it has {names}, which are of two formats, so it may be either; delete one")
     if not found:
         raise RefusalError(
             "a preference has `chosen` and `rejected`, or `input`, `preferred_output` and"
-            " `non_preferred_output`, or `messages` and `rejected_response`, but its keys are"
-            f" {keys_of(root)}; convert it first"
+            " `non_preferred_output`, or `messages` or `response` and `rejected_response`, but its"
+            f" keys are {keys_of(root)}; convert it first"
         )
     kept = labels(root)
+    _in_order(root)
     if found[0] is _OPENAI:
         return kept | _openai(root)
-    return kept | (_compared(root) if found[0] is _COMPARED else _swift(root))
+    return kept | (_swift(root) if found[0] is _SWIFT else _compared(root, found[0]))
+
+
+def _in_order(root: Reader) -> None:
+    """Refuse a pair whose own scores prefer the other answer."""
+    better, worse = (root.left.get(key) for key in _SCORES)
+    if isinstance(better, int | float) and isinstance(worse, int | float) and better < worse:
+        raise RefusalError(
+            f"`{_SCORES[0]}` ({better}) is below `{_SCORES[1]}` ({worse}), so the worse answer would be"
+            f" preferred; {SKIP}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +129,16 @@ def _openai(root: Reader) -> Fields:
     return _parted(root, offered, prompt, sides, _OPENAI[1:], [[prompt, side] for side in sides])
 
 
-def _compared(root: Reader) -> Fields:
+def _compared(root: Reader, names: tuple[str, ...]) -> Fields:
     offered = tools(root)
-    sides = [_of(root, name, "assistant") for name in _COMPARED]
+    sides = [_of(root, name, "assistant") for name in names]
     whole = any(side.given and not _answers(side.given[0]) for side in sides)
     prompt = _prompt(root, whole)
     if prompt is None or whole:
-        return _parted(root, offered, prompt, sides, _COMPARED, [[side] for side in sides])
-    for name, side in zip(_COMPARED, sides, strict=True):
+        return _parted(root, offered, prompt, sides, names, [[side] for side in sides])
+    for name, side in zip(names, sides, strict=True):
         _one_answer(name, side)
-    return _parted(root, offered, prompt, sides, _COMPARED, [[prompt, side] for side in sides])
+    return _parted(root, offered, prompt, sides, names, [[prompt, side] for side in sides])
 
 
 def _swift(root: Reader) -> Fields:
@@ -147,14 +164,14 @@ def _prompt(root: Reader, whole: bool) -> _Listed | None:
         raise ValueError(f"it asks twice, under {names}; keep one")
     if not found:
         return None
-    if found[0] != "instruction":
+    if found[0] not in ("instruction", "query"):
         return _of(root, found[0], "user")
     earlier = [
         {"role": role, "content": words}
         for pair in alpaca.pairs(root.take("history"))
         for role, words in zip(("user", "assistant"), pair, strict=True)
     ]
-    return _Listed("instruction", [*earlier, {"role": "user", "content": alpaca.asked(root)}])
+    return _Listed(found[0], [*earlier, {"role": "user", "content": alpaca.asked(root)}])
 
 
 def _of(root: Reader, name: str, role: str) -> _Listed:

@@ -19,8 +19,8 @@ def not_utf8(error: UnicodeDecodeError, start: int) -> str:
     return f"not UTF-8 text ({error.reason} at byte {start}); save it as UTF-8."
 
 
-def not_json(reason: str, column: int) -> str:
-    return f"not JSON ({reason.removesuffix(' at')} at column {column}); {MEND}"
+def not_json(reason: str, column: int, step: str = MEND) -> str:
+    return f"not JSON ({reason.removesuffix(' at')} at column {column}); {step}"
 
 
 def oversized(limit: int) -> str:
@@ -37,5 +37,5 @@ def damaged(error: BaseException) -> str:
     )
 
 
-def refused(error: RefusedError) -> str:
-    return f"not JSON that every reader takes ({error}); {MEND}"
+def refused(error: RefusedError, step: str = MEND) -> str:
+    return f"not JSON that every reader takes ({error}); {step}"

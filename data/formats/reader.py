@@ -45,7 +45,8 @@ def raw(source: str | Path) -> Iterator[Raw]:
         else:
             yield from text.records(path)
     for path in unread(source):
-        yield Raw(str(path), problem=f"a folder's {path.suffix} files are not read; {_CONVERT}.")
+        endings = "".join(path.suffixes[-2:]) if path.suffix.lower() == ".gz" else path.suffix
+        yield Raw(str(path), problem=f"a folder's {endings} files are not read; {_CONVERT}.")
 
 
 def _is_parquet(path: Path) -> bool:

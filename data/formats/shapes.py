@@ -6,12 +6,13 @@ from functools import cache
 from typing import Any
 
 from data.errors import UserError
-from data.formats.alpaca import alpaca
+from data.formats.alpaca import ASKED, alpaca
 from data.formats.completion import completion
 from data.formats.hermes import has_tools, hermes
 from data.formats.importing import Importer
 from data.formats.keys import Fields, Reader
 from data.formats.openai import openai
+from data.formats.pairs import pairs
 from data.formats.problems import RefusalError
 from data.formats.sharegpt import glaive, sharegpt
 from data.formats.xlam import xlam
@@ -23,6 +24,12 @@ class Shape:
 
     keys: tuple[str, ...]
     read: Importer
+    others: tuple[tuple[str, ...], ...] = ()
+    """Other names that a record of it may have them under."""
+
+    def fits(self, record: Fields) -> bool:
+        """Whether a record has the keys."""
+        return any(all(key in record for key in keys) for keys in (self.keys, *self.others))
 
     def __str__(self) -> str:
         return " and ".join(f"`{key}`" for key in self.keys)
@@ -32,7 +39,8 @@ _SHAPES = {
     "openai": Shape(("messages",), openai),
     "sharegpt": Shape(("conversations",), sharegpt),
     "xlam": Shape(("query", "answers"), xlam),
-    "alpaca": Shape(("instruction", "output"), alpaca),
+    "alpaca": Shape(("instruction", "output"), alpaca, tuple((key, "response") for key in ASKED)),
+    "pairs": Shape(("conversation",), pairs),
     "completion": Shape(("prompt", "completion"), completion),
     "glaive": Shape(("chat",), glaive),
 }
@@ -55,7 +63,7 @@ def reader_of(name: str) -> Importer:
 def _checked(name: str, shapes: tuple[Shape, ...]) -> Importer:
     def read(root: Reader) -> Fields:
         _no_preference(root)
-        shape = next((shape for shape in shapes if all(key in root.left for key in shape.keys)), None)
+        shape = next((shape for shape in shapes if shape.fits(root.left)), None)
         if shape is None:
             known = " or ".join(map(str, shapes))
             raise RefusalError(
@@ -69,10 +77,13 @@ def _checked(name: str, shapes: tuple[Shape, ...]) -> Importer:
 def sniff(root: Reader) -> Fields:
     """The record in OpenAI's shape, whichever format it has."""
     _no_preference(root)
-    found = [name for name, shape in _SHAPES.items() if all(key in root.left for key in shape.keys)]
+    found = [name for name, shape in _SHAPES.items() if shape.fits(root.left)]
     if not found:
         known = ", ".join(map(str, _SHAPES.values()))
-        raise RefusalError(f"a conversation has {known}, but its keys are {keys_of(root)}; convert it first")
+        raise RefusalError(
+            f"a conversation has {known}, but its keys are {keys_of(root)}; convert it first,"
+            " for instance to `messages` of `role` and `content`"
+        )
     if len(found) > 1:
         both = " and ".join(f"{_SHAPES[name]} ({name})" for name in found)
         raise RefusalError(f"it has {both}, so it may be either; name the source's `format`")

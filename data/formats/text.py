@@ -29,7 +29,15 @@ _OTHERS = {
     b"ARROW1": "an Arrow file; save it as Parquet or JSONL",
     b"SQLite format 3": "a SQLite database; export the conversations as JSONL",
     b"%PDF": "a PDF; convert it to JSONL first",
+    b"version https://git-lfs": "Git LFS's pointer to the data, not the data; fetch it with `git lfs pull`",
+    b"<": "HTML or XML, such as a page about the data; download the data itself, as JSONL",
+    b"data: {": "a log of server-sent events; put the answers together, one record a line",
 }
+
+_TABLE = (
+    "this is a table as text (CSV or TSV) or no data; save it as JSONL or Parquet, for instance with"
+    " pandas.read_csv(...).to_json(..., orient='records', lines=True)."
+)
 
 
 def records(path: Path) -> Iterator[Raw]:
@@ -55,12 +63,28 @@ def _of(path: Path, file: BufferedIOBase) -> Iterator[Raw]:
     if b"\0" in start.partition(b"\n")[0]:
         problem = "it holds NUL bytes, so it is binary or UTF-16 and no UTF-8 text; save it as UTF-8 JSONL."
         yield Raw(f"{path}:1", problem=problem, ends=True)
+    elif _is_table(start):
+        yield Raw(f"{path}:1", problem=_TABLE, ends=True)
     elif start.startswith(b"["):
         yield from array.members(path, file, LIMIT)
     elif start.partition(b"\n")[0].strip() == b"{":  # an indented object: no JSONL line is this short
         yield from array.objects(path, file, LIMIT)
     else:
         yield from _lines(path, file)
+
+
+def _is_table(start: bytes) -> bool:
+    """Whether what begins so is a table as text: columns in its first line, and no object in any."""
+    lines = start.splitlines()
+    if not lines or not any(sign in lines[0] for sign in (b",", b"\t", b";")):
+        return False
+    if any(line.lstrip().startswith((b"{", b"[")) for line in lines):
+        return False
+    try:
+        json.loads(lines[0])
+    except ValueError:
+        return True
+    return False
 
 
 def _lines(path: Path, file: BufferedIOBase) -> Iterator[Raw]:

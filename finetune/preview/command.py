@@ -73,13 +73,15 @@ def _records(sources: Iterable[Source]) -> Iterator[Chosen]:
 
 def _chosen(every: Iterable[Chosen], sources: list[Source], numbers: list[int]) -> list[Chosen]:
     """Records by their number over all sources, bad ones among them; reading stops behind the last one."""
-    found = {
-        number: record for number, record in enumerate(islice(every, max(numbers)), 1) if number in numbers
-    }
+    found: dict[int, Chosen] = {}
+    last, broken = 0, ""
+    for last, (one, source) in enumerate(islice(every, max(numbers)), 1):
+        broken = f"{one.where}: {one.problem}" if one.ends else broken
+        if last in numbers:
+            found[last] = one, source
     missing = [number for number in numbers if number not in found]
     if missing:
-        raise UserError(
-            f"--sample {missing[0]}: {', '.join(one.path for one in sources)} holds fewer records; give a"
-            " smaller number."
-        )
+        paths = ", ".join(one.path for one in sources)
+        fewer = f"fewer records; give at most {last}." if last else "no record; check it."
+        raise UserError(broken or f"--sample {missing[0]}: {paths} holds {fewer}")
     return [found[number] for number in numbers]

@@ -502,6 +502,7 @@ RANKINGS: dict[str, Fields] = {
         ],
         "rejected_response": "c",
     },
+    "ms-swift query": {"system": "s", "query": "a", "response": "b", "rejected_response": "c"},
     "orca": {"system": "s", "question": "a", "chosen": "b", "rejected": "c"},
     "trl with a system prompt": {"system": "s", "prompt": "a", "chosen": "b", "rejected": "c"},
     "ultrafeedback": {
@@ -526,6 +527,25 @@ def test_a_ranking_of_calls() -> None:
     given = RANKINGS["llama-factory"] | {"chosen": call, "tools": json.dumps([FUNCTION])}
     pair = preference.record(Raw("here", given)).taken()
     assert pair.chosen.tool_calls[0].function.parsed() == PORTO and len(pair.tools) == 1
+
+
+def test_a_ranking_with_history() -> None:
+    given = RANKINGS["ms-swift query"] | {"history": [["x", "y"]]}
+    pair = preference.record(Raw("here", given)).taken()
+    assert [one.content for one in pair.prompt] == ["s", "x", "y", "a"]
+
+
+@pytest.mark.parametrize("name", RANKINGS)
+@pytest.mark.parametrize(("better", "worse"), [(1, 9), (0.0, 0.5), (-2, -1), (2, 2), (9, 1), (None, 1)])
+def test_scores_that_prefer_the_other_answer(name: str, better: float | None, worse: float) -> None:
+    given = RANKINGS[name] | {"score_chosen": better, "score_rejected": worse}
+    found = preference.record(Raw("here", given))
+    if better is not None and better < worse:
+        assert found.problem is not None and f"`score_chosen` ({better}) is below" in found.problem
+        ignored = preference.record(Raw("here", given), ignore=frozenset({"score_chosen", "score_rejected"}))
+        assert ignored.problem is None
+    else:
+        assert found.problem is None and "score_rejected" in found.unused
 
 
 def test_a_preference_that_asks_twice_is_refused() -> None:
@@ -563,3 +583,64 @@ def test_functions_of_a_system_text_may_stand_in_openais_form(text: str) -> None
 def test_functions_inside_other_objects_are_not_taken_without_those(text: str) -> None:
     problem = described(text).problem
     assert problem is not None and "stand inside another object" in problem
+
+
+PAIRS: dict[str, Fields] = {
+    "ms-swift": {"system": "s", "query": "c", "response": "d", "history": [["a", "b"]]},
+    "openorca": {"system_prompt": "s", "question": "c", "response": "d", "history": [["a", "b"]]},
+    "dolly": {"system": "s", "instruction": "c", "context": "", "response": "d", "history": [["a", "b"]]},
+    "ms-swift pairs": {
+        "system": "s",
+        "conversation": [{"human": "a", "assistant": "b"}, {"human": "c", "assistant": "d"}],
+    },
+    "xtuner": {"conversation": [{"system": "s", "input": "a", "output": "b"}, {"input": "c", "output": "d"}]},
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_questions_and_answers_under_other_names(name: str) -> None:
+    found = read(PAIRS[name])
+    assert told(found) == [
+        ["system", "s"],
+        ["user", "a"],
+        ["assistant", "b"],
+        ["user", "c"],
+        ["assistant", "d"],
+    ]
+    assert found.unused == (("context",) if name == "dolly" else ())
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"query": "a", "response": "b", "output": "c"}, "`output` of the record belongs to another format"),
+        ({"query": "a", "question": "x", "response": "b"}, "`question` of the record"),
+        ({"instruction": "a", "context": "x", "input": "y", "response": "b"}, "`context` of the record"),
+        ({"query": "a", "response": "b", "answers": []}, "so it may be either"),
+        ({"conversation": [{"role": "user", "content": "a"}]}, "stand under `conversations`"),
+        ({"conversation": [{"human": "a", "assistant": "b", "mood": "x"}]}, "`mood` of pair 1"),
+        ({"conversation": [{"human": "a", "assistant": "b", "loss": 0.5}]}, "`loss` of pair 1"),
+        ({"conversation": [{"human": "a", "assistant": None}]}, "pair 1 has neither"),
+        ({"conversation": []}, "`conversation` holds no pair"),
+    ],
+)
+def test_pairs_that_cannot_be_read(given: Fields, reason: str) -> None:
+    found = read(given)
+    assert found.problem is not None and reason in found.problem
+
+
+@pytest.mark.parametrize("kind", ["tool_use", "tool_result", "server_tool_use"])
+def test_calls_as_parts_are_refused_with_the_way_to_write_them(kind: str) -> None:
+    part = {"type": kind, "id": "a", "name": "weather", "input": PORTO}
+    found = read({"messages": [QUESTION, {"role": "assistant", "content": [part]}]})
+    assert found.problem is not None and found.problem.startswith(f"part 1 of message 2 is {kind!r}")
+    assert "`tool_calls`" in found.problem and "role `tool`" in found.problem
+
+
+@pytest.mark.parametrize("key", ["parameters", "input_schema", "inputSchema"])
+def test_a_tools_parameters_under_other_names(key: str) -> None:
+    given = {"messages": [QUESTION, {"role": "assistant", "content": "b"}]}
+    tool = {"name": "weather", key: SCHEMA}
+    assert read(given | {"tools": [tool]}).taken().tools[0].function.parameters == SCHEMA
+    twice = read(given | {"tools": [{"name": "weather", "parameters": {}, "input_schema": SCHEMA}]})
+    assert twice.problem is not None and "`input_schema` of tool 1" in twice.problem

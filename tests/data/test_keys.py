@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from data.formats import preference, record
 from data.formats.keys import Fields
@@ -68,6 +69,13 @@ CONVERSATIONS: dict[str, tuple[Fields, str | None]] = {
         {"instruction": "Sing.", "input": "la", "output": "La!", "history": [["a", "b"]], "system": "s"},
         None,
     ),
+    "ms-swift": ({"query": "hi", "response": "La!", "history": [["a", "b"]], "system": "s"}, None),
+    "dolly": ({"instruction": "Sing.", "context": "la", "response": "La!"}, None),
+    "pairs": (
+        {"conversation": [{"human": "a", "assistant": "b"}, {"human": "c", "assistant": "d", "loss": False}]},
+        None,
+    ),
+    "xtuner": ({"conversation": [{"system": "s", "input": "a", "output": "b"}], "tools": [TOOL]}, None),
     "completion": ({"prompt": "a", "completion": "b", "system": "s", "group": "g"}, None),
     "completion of messages": ({"prompt": [USER], "completion": CHAT[1:], "tools": [TOOL]}, None),
     "glaive": (
@@ -210,6 +218,84 @@ def test_marks_inside_what_says_nothing_are_found(inside: Fields) -> None:
     made, problem, _ = read(copied(given) | {"metadata": inside}, frozenset())
     assert made is None and problem is not None and problem.startswith("`metadata.")
     assert read(copied(given) | {"metadata": inside}, frozenset({"metadata"}))[1] is None
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        '{"label": false}',
+        "{'label': False}",
+        '{"score": NaN, "label": false}',
+        [{"label": 0}],
+        [{"key": "label", "value": False}],
+        [{"name": "correct", "score": 0}],
+        {"isBad": True},
+        {"Thumbs Down": 1},
+        {"Label": False},
+        {"keep": "no"},
+        {"rejected": "TRUE"},
+        {"train": "false"},
+        {"split": "test"},
+        {"splits": {"split": "validation"}},
+        {"category": "rejected"},
+        {"review": {"status": "Discarded"}},
+        {"tags": ["travel", "wrong"]},
+        {"raw": '{"review": "{\\"status\\": \\"rejected\\"}"}'},
+    ],
+)
+def test_marks_are_found_in_any_spelling_and_in_text(inside: Any) -> None:
+    given, read = READERS["openai"]
+    for key in ("metadata", "meta"):
+        made, problem, _ = read(copied(given) | {key: inside}, frozenset())
+        assert made is None and problem is not None and problem.startswith(f"`{key}."), inside
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        {"label": "wrong way roads", "split": "train", "quality": "high", "tags": ["travel"], "keep": "yes"},
+        {"title": "Rejected", "topic": "bad", "rejected": "no", "name": "label"},
+        "[1] a source; {not json}",
+        '{"label": true}',
+        [{"key": "label", "value": True}, ["a", {"key": "n"}]],
+    ],
+)
+def test_topics_mark_nothing(inside: Any) -> None:
+    given, read = READERS["openai"]
+    assert read(copied(given) | {"metadata": inside}, frozenset())[1:] == (None, ("metadata",))
+
+
+def test_thoughts_in_json_mark_nothing() -> None:
+    answer = GOOD | {"reasoning_content": '{"valid": false}'}
+    assert record(Raw("here", {"messages": [ASKED, answer]})).problem is None
+    found = record(Raw("here", {"messages": [ASKED, GOOD | {"thinking": {"keep": False}}]}))
+    assert found.problem is not None and "`messages[].thinking.keep`" in found.problem
+
+
+ODD = [
+    *("", "a, b", "null", "12", "yes", "a: b", "#c", 'a"b', "it's", "*star", "a}b"),
+    *("a\nb", "x" * 300, "ключ", "😀", "\x85"),
+]
+
+
+@pytest.mark.parametrize("key", ODD)
+def test_the_way_to_pass_over_a_key_can_be_written_into_a_recipe(key: str) -> None:
+    for given, path in (
+        ({"messages": CHAT, key: "x"}, key),
+        ({"messages": [ASKED, GOOD | {key: "x"}]}, f"messages[].{key}"),
+    ):
+        problem = record(Raw("here", copied(given))).problem
+        assert problem is not None and "\n" not in problem
+        ignored = yaml.safe_load(problem.removesuffix(".").partition("data.ignore: ")[2])
+        assert ignored == [path]
+        found = record(Raw("here", copied(given)), ignore=frozenset(ignored))
+        assert found.problem is None and found.unused == (path,)
+
+
+@pytest.mark.parametrize("key", ["rating", "score", "tags", "sources"])
+def test_no_key_that_says_nothing_is_told_for_one_that_may_say_something(key: str) -> None:
+    found = record(Raw("here", {"messages": CHAT, key: "x"}))
+    assert found.problem is not None and "did you mean" not in found.problem
 
 
 def test_metadata_that_marks_nothing_says_nothing() -> None:

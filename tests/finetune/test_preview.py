@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
+from data.errors import UserError
+from finetune.preview import command
+
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> \x1b[31m red"
 
 
@@ -74,6 +77,24 @@ def test_a_sample_that_is_not_there(base: Path, tmp_path: Path) -> None:
     result = preview(tmp_path, "--sample", "3")
     assert result.returncode == 2
     assert "--sample 3" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("prompt,completion\nhi,hello\n", ":1: this is a table as text"),
+        (
+            '[{"prompt": "a", "completion": "b"},]',
+            "Illegal trailing comma at column 37); mend the file",
+        ),
+        ("", "holds no record; check it"),
+        ('{"prompt": "a", "completion": "b"}', "holds fewer records; give at most 1."),
+    ],
+)
+def test_a_sample_that_is_not_there_says_why(base: Path, tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "a.jsonl").write_text(text)
+    with pytest.raises(UserError, match=re.escape(reason)):
+        command.preview(tmp_path / "a.jsonl", [3], None, str(base))
 
 
 def pairs(tmp_path: Path) -> Path:

@@ -117,6 +117,15 @@ def test_one_mistake(tmp_path: Path, change: str, said: str) -> None:
         ),
         ("name: x|name: x\nlora: {init: orthogonale}", "did you mean orthogonal?"),
         ("name: x|name: x\nlora: {dora: true}", "DoRA needs the dense base's column norms"),
+        ("epochs: 1|steps: true", "line 5: train.steps: must be a whole number (given: 'true')"),
+        ("name: x|name: x\nlora: {r: yes}", "lora.r: must be a whole number (given: 'true')"),
+        ("name: x|name: x\nlora: {alpha: off}", "lora.alpha: must be a number (given: 'false')"),
+        ("[a.jsonl]|[{path: a.jsonl, weight: true}]", "weight: must be a number"),
+        ("epochs: 1|epochs: 1, checkpoints: {minutes: no}", "train.checkpoints.minutes: must be a number"),
+        ("name: x|name: x\ndpo: {beta: 0.2}", "`dpo` is for `method: dpo`"),
+        ("name: x|name: x # \0", "line 2 holds the control sign U+0000; delete it"),
+        ("name: x|name: x\x1b[0m", "holds the control sign U+001B; delete it"),
+        ("epochs: 1|epochs: 1\n# \x07", "holds the control sign U+0007; delete it"),
         ("[a.jsonl]|[a.jsonl], on_error: ignore", "data.on_error: must be stop or skip (given: 'ignore')"),
     ],
 )
@@ -135,6 +144,14 @@ def test_every_key_of_another_trainer_leads_to_a_key_that_exists() -> None:
             assert path in known, path
     for key in ("sequence_len", "cutoff_len", "max_seq_length", "num_train_epochs", "lora_r", "val_set_size"):
         assert key in ELSEWHERE
+
+
+def test_switches_and_defaults_are_no_numbers(tmp_path: Path) -> None:
+    text = GOOD.replace("epochs: 1", "epochs: 1, gradient_checkpointing: false")
+    recipe = load(tmp_path, f"{text}\nlora: {{rslora: true}}\ndpo: {{}}")
+    assert recipe.lora.rslora and recipe.train.gradient_checkpointing is False
+    again = recipes.Recipe.model_validate(recipe.model_dump())
+    assert again.model_dump() == recipe.model_dump()
 
 
 def test_one_source_needs_no_list_and_neither_does_one_target(tmp_path: Path) -> None:
