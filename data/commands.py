@@ -1,5 +1,8 @@
 """What the command lines share: how help is set, `--version`, shell completion, and how a mistake ends."""
 
+import errno
+import io
+import os
 import platform
 import sys
 from importlib.metadata import version
@@ -52,11 +55,33 @@ def program(help: str) -> typer.Typer:
 
 def run(app: typer.Typer) -> None:
     """Run a program: a person's mistake is one message on standard error and exit code 2."""
+    _bear_the_terminal()
     try:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        where = error.filename or "where this writes to"
+        print(f"error: no room is left at {where} ({error.strerror}); make some.", file=sys.stderr)
+        # What is left of the output would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(2) from None
+
+
+def _bear_the_terminal() -> None:
+    """Let any character pass to any terminal, and take a width of 0 for one that is not known.
+
+    Some terminals and pipes (LANG=C, Windows) cannot show an arrow: it becomes `?`. Containers and editors
+    set COLUMNS=0, at which rich would print nothing at all.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    if os.environ.get("COLUMNS") == "0":
+        del os.environ["COLUMNS"]
 
 
 def _version(wanted: bool) -> None:

@@ -61,7 +61,7 @@ CONFIGS: Cases = {
     "comment": (config_text('{"r": 4} // plain'), "Extra data"),
     "Python": (config_text("{'r': 4}"), "double quotes"),
     "list": (config_text("[]"), "valid dictionary"),
-    "nothing": (config_text(""), "Expecting value"),
+    "nothing": (config_text(""), "it is empty"),
     "byte order mark": (config_text(b"\xef\xbb\xbf{}"), "BOM"),
     "UTF-16": (config_text('{"r": 4}'.encode("utf-16")), "can't decode byte 0xff"),
     "NUL": (config_text('{"r": 4\0}'), "delimiter"),
