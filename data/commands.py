@@ -13,6 +13,9 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from data.errors import UserError
 
+NARROWEST = 10
+"""Columns of a terminal that words fit in."""
+
 
 class Command(TyperCommand):
     """A command whose help shows a type where a value is wanted, and its arguments as manual pages do."""
@@ -72,15 +75,16 @@ def run(app: typer.Typer) -> None:
 
 
 def _bear_the_terminal() -> None:
-    """Let any character pass to any terminal, and take a width of 0 for one that is not known.
+    """Let any character pass to any terminal, and take a width of no words for one that is not known.
 
     Some terminals and pipes (LANG=C, Windows) cannot show an arrow: it becomes `?`. Containers and editors
-    set COLUMNS=0, at which rich would print nothing at all.
+    set COLUMNS to 0 or 1, at which rich would print nothing at all.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    if os.environ.get("COLUMNS") == "0":
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) < NARROWEST:
         del os.environ["COLUMNS"]
 
 

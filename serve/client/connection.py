@@ -66,7 +66,7 @@ def _client(url: str, headers: dict[str, str]) -> Client:
         raise UserError(f"The key holds characters that no key has.{_key_hint(url)}")
     try:
         return Client(base_url=url, timeout=_TIMEOUT, headers=headers)
-    except (ImportError, OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
         # httpx reads the proxies and certificates of the environment here, and asks nobody yet.
         raise UserError(
             f"{url} cannot be asked by what this shell says of proxies and certificates ({error}); correct "

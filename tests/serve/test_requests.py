@@ -562,14 +562,15 @@ def test_a_schema_one_level_too_high_is_sent_one_lower(schema: dict[str, Any]) -
         (b"{'messages': []}", "it is no JSON from line 1, column 2 on"),
     ],
 )
-def test_a_body_that_is_no_json_is_told_in_plain_words(client: TestClient, body: bytes, why: str) -> None:
-    error = client.post("/v1/chat/completions", content=body).json()["error"]
+def test_a_body_that_is_no_json_is_told_in_plain_words(server: TinyServer, body: bytes, why: str) -> None:
+    with TestClient(server.app, headers=server.headers) as client:
+        error = client.post("/v1/chat/completions", content=body).json()["error"]
     assert error["code"] == "invalid_json" and why in error["message"]
 
 
-def test_a_byte_order_mark_says_nothing(client: TestClient) -> None:
-    for body in (
-        b'{"messages":[{"role":"user","content":"x"}]}',
-        b'\r\n{"messages":[{"role":"user","content":"x"}]}',
-    ):
-        assert client.post("/v1/chat/completions", content=b"\xef\xbb\xbf" + body).status_code == 200
+def test_a_byte_order_mark_says_nothing(server: TinyServer) -> None:
+    body = b'{"messages":[{"role":"user","content":"x"}]}'
+    with TestClient(server.app, headers=server.headers) as client:
+        for before in (b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n"):
+            assert client.post("/v1/chat/completions", content=before + body).status_code == 200
+        assert client.post("/v1/chat/completions", content=b"\xef\xbb\xbf" * 2 + body).status_code == 400
