@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from data.errors import UserError, shown
@@ -143,7 +144,7 @@ def _of_bucket(source: str, folder: Path) -> Place:
             "copy the folder here and push that."
         ) from None
     # Given as None, obstore refuses it.
-    endpoint = {"endpoint": options["endpoint"]} if options.get("endpoint") else {}
+    endpoint: dict[str, Any] = {"endpoint": options["endpoint"]} if options.get("endpoint") else {}
     left = []
     try:
         store = S3Store(
