@@ -87,7 +87,7 @@ FORMATS: Cases = {
     "program": (weights(lambda weights: b"\x7fELF\2\1\1\0" + weights), "its header claims"),
     "GGUF": (weights(lambda weights: b"GGUF\3\0\0\0" + weights), "GGUF"),
     "NumPy": (weights(lambda _: b"\x93NUMPY\1\0v\0{'descr': '|O'}"), "its header claims"),
-    "page": (weights(lambda _: b"<html><script>alert(1)</script></html>"), "its header claims"),
+    "page": (weights(lambda _: b"<html><script>alert(1)</script></html>"), "a web page"),
     "pointer to large storage": (
         weights(lambda _: b"version https://git-lfs.github.com/spec/v1\n"),
         "claims",
