@@ -90,7 +90,7 @@ FORMATS: Cases = {
     "page": (weights(lambda _: b"<html><script>alert(1)</script></html>"), "a web page"),
     "pointer to large storage": (
         weights(lambda _: b"version https://git-lfs.github.com/spec/v1\n"),
-        "claims",
+        "`git lfs pull`",
     ),
     "noise": (weights(lambda weights: os.urandom(len(weights))), "no safetensors file"),
     "no byte": (weights(lambda _: b""), "its header claims 0 bytes in a file of 0"),
