@@ -1,5 +1,8 @@
 """What the command lines share: how help is set, `--version`, shell completion, and how a mistake ends."""
 
+import errno
+import io
+import os
 import platform
 import sys
 from importlib.metadata import version
@@ -9,6 +12,9 @@ import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from data.errors import UserError
+
+NARROWEST = 10
+"""Columns of a terminal that words fit in."""
 
 
 class Command(TyperCommand):
@@ -52,11 +58,34 @@ def program(help: str) -> typer.Typer:
 
 def run(app: typer.Typer) -> None:
     """Run a program: a person's mistake is one message on standard error and exit code 2."""
+    _bear_the_terminal()
     try:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        where = error.filename or "where this writes to"
+        print(f"error: no room is left at {where} ({error.strerror}); make some.", file=sys.stderr)
+        # What is left of the output would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(2) from None
+
+
+def _bear_the_terminal() -> None:
+    """Let any character pass to any terminal, and take a width of no words for one that is not known.
+
+    Some terminals and pipes (LANG=C, Windows) cannot show an arrow: it becomes `?`. Containers and editors
+    set COLUMNS to 0 or 1, at which rich would print nothing at all.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) < NARROWEST:
+        del os.environ["COLUMNS"]
 
 
 def _version(wanted: bool) -> None:

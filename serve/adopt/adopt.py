@@ -101,9 +101,18 @@ def _pairs(found: Found, told: Settings, layout: BaseLayout) -> list[Pair]:
     file = {"mistral-finetune": mistral.WEIGHTS, "mlx": mlx.WEIGHTS}.get(found.layout, WEIGHTS)
     path = found.folder / file
     sides: dict[str, dict[str, Source]] = {}
-    prefixes, adapters = set[str](), set[str | None]()
-    for name, tensor in header.read(path).items():
-        one = names.parse(name)
+    tensors = header.read(path)
+    if tensors and not any(names.of_adapter(name) for name in tensors):
+        raise UserError(
+            f"{file} holds no adapter but weights of a whole model, such as {shown(min(tensors), 200)}; "
+            "push the adapter from before the merge, or retrain with LoRA."
+        )
+    parsed = {name: names.parse(name) for name in tensors}
+    prefixes, adapters = {one.prefix for one in parsed.values()}, {one.adapter for one in parsed.values()}
+    if len(adapters) > 1:
+        which = ", ".join(sorted(one or "(without a name)" for one in adapters))
+        raise UserError(f"{file} holds the adapters {which}; save one of them alone.")
+    for name, one in parsed.items():
         if one.transposed != (found.layout == "mlx"):
             raise UserError(
                 f"Tensor {shown(name, 200)} is named in another way than {file} is; save it again."
@@ -114,14 +123,9 @@ def _pairs(found: Found, told: Settings, layout: BaseLayout) -> list[Pair]:
             raise UserError(_not_here(name, one.layer, where, layout, told.claimed_base))
         if one.side in sides.setdefault(module, {}):
             raise UserError(f"Tensor {shown(name, 200)} is there twice under two names; save it again.")
-        sides[module][one.side] = Source(path, name, tensor, one.transposed)
-        prefixes.add(one.prefix)
-        adapters.add(one.adapter)
+        sides[module][one.side] = Source(path, name, tensors[name], one.transposed)
     if not sides:
         raise UserError(f"{file} holds no tensors; save the adapter once it is trained.")
-    if len(adapters) > 1:
-        which = ", ".join(sorted(str(one) for one in adapters))
-        raise UserError(f"{file} holds the adapters {which}; save one of them alone.")
     if len(prefixes) > 1:
         which = ", ".join(repr(one) for one in sorted(prefixes))
         raise UserError(f"{file} names layers by {which}; save the text model's adapter alone.")

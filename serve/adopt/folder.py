@@ -19,6 +19,10 @@ README = "README.md"
 _TRAINERS = ("unsloth", "axolotl", "llama-factory", "swift", "torchtune", "trl", "enxerto")
 """What model cards name, in this order: a card of Unsloth names TRL too."""
 
+_SHARD = re.compile(r"adapter_model-\d+-of-\d+\.safetensors")
+_WHOLE = re.compile(r"(model|consolidated|pytorch_model)\b.*\.(safetensors|bin|pth?|json)")
+"""Files of a whole model, with the indexes of its parts."""
+
 _NEAREST = 12
 """Folders within that are offered by name at most."""
 
@@ -115,26 +119,46 @@ def _instead(folder: Path, names: set[str]) -> str:
             "it is a DeepSpeed or FSDP checkpoint, in parts that only its trainer puts together; load it"
             " there and write the adapter with model.save_pretrained(OUT)."
         )
-    if CONFIG in names:
-        return f"it has {CONFIG} and no {WEIGHTS}; copy the weights there too, or save with PEFT again."
-    if WEIGHTS in names or mlx.WEIGHTS in names:
-        return f"it has weights and no {CONFIG}, which says rank and scale; copy that there too."
+    if shards := sorted(name for name in names if _SHARD.fullmatch(name)):
+        return (
+            f"its weights are in {len(shards)} parts ({shards[0]}), where one file is read; save the adapter "
+            "with model.save_pretrained(OUT, max_shard_size='100GB')."
+        )
+    for wanted in (CONFIG, WEIGHTS):
+        if wanted not in names and (near := _misnamed(names, wanted)):
+            return f"{shown(near)} is not called {wanted}, as it must be; rename it."
+    if dangling := sorted(path.name for path in folder.iterdir() if path.is_symlink() and not path.exists()):
+        return (
+            f"{shown(dangling[0])} is a link to a file that is not there; copy the file itself, or download "
+            "the repository again."
+        )
     if "pytorch_lora_weights.safetensors" in names:
         return "its LoRA is an image model's (diffusers); push one of a language model."
     if any(name.endswith(".gguf") for name in names):
         return "it holds GGUF files, which are llama.cpp's; push the folder that they were converted from."
-    if any(name.startswith(("model", "consolidated", "pytorch_model")) for name in names):
+    if any(_WHOLE.fullmatch(name) for name in names):
         return (
             "it holds a whole model (merged, or fully fine-tuned), and this server adds adapters to one "
             "base; "
             "push the adapter from before the merge, or retrain with LoRA."
         )
+    if CONFIG in names:
+        return f"it has {CONFIG} and no {WEIGHTS}; copy the weights there too, or save with PEFT again."
+    if WEIGHTS in names or mlx.WEIGHTS in names:
+        return f"it has weights and no {CONFIG}, which says rank and scale; copy that there too."
     here = ", ".join(sorted(names)[:6]) or "nothing"
     return (
         f"it has {shown(here, 200)}; give the folder that a trainer wrote, with {CONFIG} and {WEIGHTS} "
         "(PEFT) or "
         f"{mistral.WEIGHTS} (mistral-finetune)."
     )
+
+
+def _misnamed(names: set[str], wanted: str) -> str | None:
+    """A file that is called nearly so: in capitals, as a second download, with an ending more."""
+    stem, _, ending = wanted.rpartition(".")
+    near = re.compile(rf"{stem}( ?\(\d+\)|[ _-]copy)?\.{ending}(\.txt)?", re.IGNORECASE)
+    return next((name for name in sorted(names) if near.fullmatch(name)), None)
 
 
 def convert_command(folder: Path, name: str) -> str:

@@ -37,7 +37,7 @@ def read(params: bytes | None, layout: BaseLayout) -> Settings:
             "(checkpoints/checkpoint_*/consolidated) as mistral-finetune wrote it."
         )
     try:
-        told = strict_json.parse(params, strict_json.FEW_VALUES)
+        told = strict_json.parse(strict_json.unmarked(params), strict_json.FEW_VALUES)
     except ValueError as error:
         raise UserError(f"{PARAMS} cannot be read ({error}); copy it from the checkpoint again.") from None
     lora = told.get("lora") if isinstance(told, dict) else None

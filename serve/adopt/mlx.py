@@ -16,7 +16,7 @@ def read(config: bytes, layers: int) -> Settings:
     It changes the last `num_layers` of the base's `layers`, or all where that is not above 0.
     """
     try:
-        told = strict_json.parse(config, strict_json.FEW_VALUES)
+        told = strict_json.parse(strict_json.unmarked(config), strict_json.FEW_VALUES)
     except ValueError as error:
         raise UserError(f"adapter_config.json cannot be read ({error}); copy it again.") from None
     kind = told.get("fine_tune_type", "lora") if isinstance(told, dict) else None

@@ -76,6 +76,11 @@ def parse(name: str) -> Name:
     )
 
 
+def of_adapter(name: str) -> bool:
+    """Whether a tensor is some adapter's, if not of a kind that is served."""
+    return "lora" in name.lower() or any(sign in name for sign, _, _ in _OTHERS)
+
+
 def _why(name: str, bare: str) -> str:
     told = f"Tensor {shown(name, 200)}"
     for sign, what, step in _OTHERS:

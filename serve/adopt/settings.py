@@ -79,13 +79,15 @@ class Settings:
 def read(data: bytes) -> Settings:
     """The settings of an `adapter_config.json`; UserError with the first that cannot be honored."""
     try:
-        config = strict_json.parse(data, strict_json.FEW_VALUES)
+        config = strict_json.parse(strict_json.unmarked(data), strict_json.FEW_VALUES)
     except ValueError as error:
         raise _refused(str(error), "write it with PEFT's save_pretrained") from None
     if not isinstance(config, dict):
         raise _refused("it is not an object", "write it with PEFT's save_pretrained")
     kind = config.get("peft_type")
     if kind != "LORA":
+        if kind is None:
+            raise _refused("it has no peft_type", "copy the one here that PEFT wrote beside the weights")
         raise _refused(f"peft_type is {shown(repr(kind))}, where LORA is served", "train a plain LoRA")
     _refuse_harmful(config)
     return Settings(
@@ -122,9 +124,7 @@ def _refuse_harmful(config: dict[str, Any]) -> None:
             continue
         if key in ("loftq_config", "eva_config", "corda_config", "lora_ga_config"):
             continue  # of a start, which `init_lora_weights` names where it was taken
-        known = (
-            "which the server does not run" if key in WITHOUT_EFFECT else "which this version does not know"
-        )
+        known = "this server does not run that" if key in WITHOUT_EFFECT else "this version does not know it"
         why, _, step = _WHY.get(key, f"{known}; retrain without it").rpartition("; ")
         raise _refused(f"{shown(key)} is set: {why}", step)
 

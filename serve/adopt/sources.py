@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from data.errors import UserError, shown
@@ -44,9 +45,29 @@ def fetched(source: str) -> Iterator[Place]:
             "hf:OWNER/NAME@REVISION, or "
             "s3://BUCKET/PREFIX."
         )
+    elif not source.strip():
+        raise UserError(
+            "The source is empty, as a variable is that nobody set; give the folder that training wrote, or "
+            ". for this one."
+        )
     else:
+        yield _of_disk(source)
+
+
+def _of_disk(source: str) -> Place:
+    try:
         folder = Path(source).expanduser()
-        yield Place(folder, f"folder {folder.resolve().name}")
+    except RuntimeError:
+        raise UserError(
+            f"{shown(source)} names the home of a user who is not here; write the folder's whole path."
+        ) from None
+    try:
+        return Place(folder, f"folder {folder.resolve().name}")
+    except (OSError, RuntimeError) as error:
+        why = "the shell's own folder was deleted" if isinstance(error, FileNotFoundError) else str(error)
+        raise UserError(
+            f"{shown(source)} cannot be found ({shown(why, 200)}); write the folder's whole path."
+        ) from None
 
 
 def _of_hub(source: str) -> Place:
@@ -122,15 +143,16 @@ def _of_bucket(source: str, folder: Path) -> Place:
             "obstore`, or "
             "copy the folder here and push that."
         ) from None
-    endpoint = options.get("endpoint")
+    # Given as None, obstore refuses it.
+    endpoint: dict[str, Any] = {"endpoint": options["endpoint"]} if options.get("endpoint") else {}
     left = []
     try:
         store = S3Store(
             parts.netloc,
             prefix=parts.path.strip("/") or None,
-            endpoint=endpoint,
+            **endpoint,
             region=options.get("region") or os.environ.get("AWS_REGION") or "us-east-1",
-            client_options={"allow_http": bool(endpoint and endpoint.startswith("http://"))},
+            client_options={"allow_http": options.get("endpoint", "").startswith("http://")},
             retry_config={"max_retries": 3},
         )
         found = obstore.list_with_delimiter(store)

@@ -46,7 +46,7 @@ def connect(url: str | None) -> Iterator[Client]:
     try:
         key = api_key(chosen)
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        with Client(base_url=chosen, timeout=_TIMEOUT, headers=headers) as client:
+        with _client(chosen, headers) as client:
             yield client
     except httpx.HTTPStatusError as error:
         raise UserError(f"{error}{_key_hint(chosen) if error.response.status_code == 401 else ''}") from None
@@ -57,6 +57,20 @@ def connect(url: str | None) -> Iterator[Client]:
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise UserError(
             f"no answer from {chosen} ({error}); start it with `serve up`, or name another with --url."
+        ) from None
+
+
+def _client(url: str, headers: dict[str, str]) -> Client:
+    """A client by what the shell says of key, proxies and certificates; UserError where that is none."""
+    if not all(value.isascii() and value.isprintable() for value in headers.values()):
+        raise UserError(f"The key holds characters that no key has.{_key_hint(url)}")
+    try:
+        return Client(base_url=url, timeout=_TIMEOUT, headers=headers)
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+        # httpx reads the proxies and certificates of the environment here, and asks nobody yet.
+        raise UserError(
+            f"{url} cannot be asked by what this shell says of proxies and certificates ({error}); correct "
+            "or unset HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE."
         ) from None
 
 

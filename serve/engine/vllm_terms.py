@@ -37,8 +37,8 @@ def in_vllms_terms(body: dict[str, Any], max_model_len: int, mistral: bool) -> d
     if messages[-1]["role"] == "assistant" and (prefix or _goes_on(body, mistral)):
         body |= {"add_generation_prompt": False, "continue_final_message": True}
     body["messages"] = messages
-    if not body.get("tools", True):
-        del body["tools"]
+    if not body.get("tools"):
+        body.pop("tools", None)
         if body.get("tool_choice") in ("auto", "none"):
             del body["tool_choice"]
     for name in ("max_tokens", "max_completion_tokens"):

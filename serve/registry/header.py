@@ -23,6 +23,15 @@ MAX_VALUES = 12 * MAX_TENSORS
 
 ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1}
 
+_OTHERS = (
+    (b"version https://git-lfs", "it is Git LFS's pointer to the file", "fetch the file with `git lfs pull`"),
+    (b"PK\x03\x04", "it is a zip archive, as pickles of torch are", "write it as safetensors"),
+    (b"\x80", "it is a pickle", "write it as safetensors where you trust it"),
+    (b"GGUF", "it is llama.cpp's GGUF", "take the file that it was converted from"),
+    (b"<", "it is a web page", "download the file itself"),
+)
+"""What a file begins with that is another kind of file, what that is, and what to do."""
+
 _NAME = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+){0,31}")
 
 
@@ -46,6 +55,10 @@ def read(path: Path) -> dict[str, Tensor]:
         prefix = file.read(8)
         length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+            start = prefix + file.read(32)
+            for begin, what, step in _OTHERS:
+                if start.startswith(begin):
+                    raise _no_safetensors(path, what, step)
             raise _no_safetensors(
                 path,
                 f"its header claims {length} bytes in a file of {size}, where at most {MAX_HEADER_BYTES} go",
@@ -60,10 +73,8 @@ def read(path: Path) -> dict[str, Tensor]:
         raise _no_safetensors(path, str(error)) from None
 
 
-def _no_safetensors(path: Path, why: str) -> UserError:
-    return UserError(
-        f"{path.name} is no safetensors file that may be loaded ({why}); write it with PEFT again."
-    )
+def _no_safetensors(path: Path, why: str, step: str = "write it with PEFT again") -> UserError:
+    return UserError(f"{path.name} is no safetensors file that may be loaded ({why}); {step}.")
 
 
 def _tensors(entries: dict[str, Any], first: int, size: int) -> dict[str, Tensor]:
@@ -93,7 +104,9 @@ def _tensor(name: str, entry: Any, first: int) -> Tensor:
         case _:
             raise ValueError(f"tensor {name} lacks dtype, shape or data_offsets, or has more than these")
     if dtype not in ITEM_BYTES:
-        raise ValueError(f"tensor {name} has the unknown dtype {dtype[:20]!r}")
+        raise ValueError(
+            f"tensor {name} has the unknown dtype {dtype[:20]!r}, where F32, F16 and BF16 are served"
+        )
     # `type(..) is int`, because True is an int to isinstance.
     if not 1 <= len(shape) <= MAX_DIMENSIONS or not all(type(d) is int and 0 < d < 2**40 for d in shape):
         raise ValueError(f"tensor {name} needs 1 to {MAX_DIMENSIONS} dimensions of at least 1")

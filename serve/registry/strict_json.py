@@ -1,5 +1,6 @@
 """JSON from strangers: one meaning or none, in bounded time and memory."""
 
+import codecs
 import json
 import math
 from collections import Counter
@@ -36,7 +37,23 @@ def parse(data: bytes, max_values: int = MAX_VALUES) -> Any:
             _check_characters(value)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not in UTF-8, from byte {error.start} on") from None
+    except json.JSONDecodeError as error:
+        if not data.strip():
+            raise ValueError("it is empty") from None
+        raise ValueError(
+            f"it is no JSON from line {error.lineno}, column {error.colno} on: {error.msg}"
+        ) from None
     return value
+
+
+def unmarked(data: bytes) -> bytes:
+    """Return text without the byte order mark that editors and clients of Windows put before it.
+
+    For what is read here alone: others to whom the same bytes go may refuse it.
+    """
+    return data.removeprefix(codecs.BOM_UTF8)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -34,6 +34,27 @@ INSTEAD: dict[tuple[str, str], str] = {
 }
 """What an error adds for a place, without its numbers, where a rule was broken."""
 
+_RESULT = "which is role tool here, with the call's tool_call_id"
+
+INSTEAD_OF: dict[str, dict[str, str]] = {
+    "messages.role": {
+        "human": "which is role user here",
+        "ai": "which is role assistant here",
+        "model": "which is role assistant here",
+        "function": _RESULT,
+        "ipython": _RESULT,
+    },
+    "messages.content.type": {
+        "input_text": "which is type text here",
+        "output_text": "which is type text here",
+        "tool_use": "which is one of the message's tool_calls here",
+        "tool-call": "which is one of the message's tool_calls here",
+        "tool_result": "which is a message of role tool here",
+        "tool-result": "which is a message of role tool here",
+    },
+}
+"""The same for well-known values of a place that takes only some."""
+
 
 def check_bounds(body: dict[str, Any]) -> dict[str, Any]:
     """Return the request without its nulls and without what asks for nothing.
@@ -49,12 +70,17 @@ def check_bounds(body: dict[str, Any]) -> dict[str, Any]:
         rule = "propertyNames" if "propertyNames" in path else str(path[-1])
         told = _sentence(rule, _limit(path), broken.instance)
         names = ".".join(str(part) for part in where if not isinstance(part, int))
-        if more := INSTEAD.get((names, rule)):
+        if more := _instead(names, rule, broken.instance):
             told = f"{told.removesuffix('.')}, {more}."
         raise ApiError(f"{place(where)} {told}", param=place(where))
     if body.get("tool_choice") == ANY:
         body["tool_choice"] = "required"
     return body
+
+
+def _instead(place: str, rule: str, given: Any) -> str | None:
+    known = INSTEAD_OF.get(place, {}).get(given) if isinstance(given, str) else None
+    return known or INSTEAD.get((place, rule))
 
 
 def _worst(errors: list[jsonschema_rs.ValidationError]) -> jsonschema_rs.ValidationError | None:

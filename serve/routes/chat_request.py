@@ -28,9 +28,12 @@ MAX_NAMES = 8
 async def parse(request: Request) -> dict[str, Any]:
     """The JSON object of the request, with only fields that this server knows, within their bounds."""
     try:
-        body = strict_json.parse(await request.body(), MAX_VALUES)
+        body = strict_json.parse(strict_json.unmarked(await request.body()), MAX_VALUES)
     except ValueError as error:
-        raise ApiError(f"The request's body cannot be read as JSON: {error}.", code="invalid_json") from None
+        raise ApiError(
+            f"The request's body cannot be read as JSON: {error}; send one JSON object in UTF-8.",
+            code="invalid_json",
+        ) from None
     if not isinstance(body, dict):
         raise ApiError(
             f"The request's body is a JSON {type(body).__name__}; send an object.", code="invalid_json"

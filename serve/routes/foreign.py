@@ -121,6 +121,8 @@ FOREIGN: dict[str, Foreign] = {
 }
 """The best known of those that are not taken; every other unknown field is refused like them."""
 
+_OF_A_SCHEMA = ("$defs", "$schema", "additionalProperties", "properties", "required", "title", "type")
+
 NESTED: dict[str, str] = {
     "messages.function_call": "send tool_calls, and the result as role tool with its tool_call_id",
     "messages.audio": _TEXT_ALONE,
@@ -151,6 +153,11 @@ NESTED: dict[str, str] = {
     "response_format.json_schema": "send type json_schema with it",
     "response_format.name": "send it in json_schema",
     "response_format.strict": "send it in json_schema",
+    **dict.fromkeys(
+        (f"response_format.json_schema.{name}" for name in _OF_A_SCHEMA),
+        "send it in json_schema.schema",
+    ),
+    "response_format.json_schema.schema_definition": "send it as json_schema.schema",
     "response_format.value": "send it as json_schema.schema with type json_schema",
     "response_format.grammar": "send a json_schema",
 }

@@ -11,6 +11,7 @@ from typing import Any
 from data.errors import shown
 from serve.errors import ApiError
 from serve.routes.foreign import FOREIGN, NESTED
+from serve.routes.messages import ROLE_ALONE, ROLES
 
 MAX_SENTENCE = 900
 """Characters of an error that lists fields; those beyond are counted."""
@@ -95,7 +96,13 @@ def place(path: Path) -> str:
 
 
 def _misplaced(body: dict[str, Any]) -> Iterator[Path]:
-    """The schema of an answer whose type says that there is none."""
+    """Members of answers in others' messages, and the schema of one whose type says that there is none."""
+    messages = body.get("messages")
+    for number, message in enumerate(messages if isinstance(messages, list) else ()):
+        if isinstance(message, dict) and (role := message.get("role")) in ROLES:
+            for name in ROLE_ALONE:
+                if message.get(name) and role != ROLE_ALONE[name]:
+                    yield "messages", number, name
     form = body.get("response_format")
     if isinstance(form, dict) and form.get("type") in ("text", "json_object") and "json_schema" in form:
         yield "response_format", "json_schema"
@@ -121,6 +128,8 @@ def _refusal(unknown: list[Path], known: list[str]) -> ApiError:
 def _why(path: Path, known: list[str]) -> str | None:
     """What to do about an unknown member, None where nothing is known of it."""
     names = [str(part) for part in path if not isinstance(part, int)]
+    if names[0] == "messages" and len(names) == 2 and names[1] in ROLE_ALONE:
+        return f"only messages of role {ROLE_ALONE[names[1]]} have it"
     if len(names) > 1:
         return NESTED.get(".".join(names))
     if foreign := FOREIGN.get(names[0]):

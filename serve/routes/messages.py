@@ -26,6 +26,15 @@ def maybe(kind: str, **rules: Any) -> dict[str, Any]:
     return {"type": [kind, "null"], **rules}
 
 
+ROLES = ("system", "developer", "user", "assistant", "tool")
+
+ROLE_ALONE = {
+    "tool_calls": "assistant",
+    "prefix": "assistant",
+    "refusal": "assistant",
+}
+"""Members that say something in messages of one role, and would be lost in those of another."""
+
 THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
 """Content items that are an earlier answer's thoughts, which no answer is given from again."""
 
@@ -67,7 +76,7 @@ MESSAGE: dict[str, Any] = {
     "type": "object",
     "required": ["role"],
     "properties": {
-        "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
+        "role": {"enum": list(ROLES)},
         "content": {"type": ["string", "array", "null"], "items": _ITEM},
         "tool_calls": maybe("array", items=_CALL, maxItems=MAX_CALLS),
         "tool_call_id": maybe("string", maxLength=MAX_NAME),

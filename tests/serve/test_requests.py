@@ -492,3 +492,85 @@ def test_the_right_path_with_another_method_says_which(http: TestClient) -> None
     answer = http.get("/v1/chat/completions")
     assert answer.status_code == 405
     assert "send a POST" in answer.json()["error"]["message"]
+
+
+# A member in a message of another role says nothing there, and would be lost.
+
+CALL = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "roles"),
+    [
+        ("tool_calls", [CALL], ("user", "system", "developer")),
+        ("prefix", True, ("user", "system", "tool")),
+        ("refusal", "I cannot.", ("user", "developer", "tool")),
+    ],
+)
+def test_an_answers_members_are_answers_alone(name: str, value: Any, roles: tuple[str, ...]) -> None:
+    for role in roles:
+        message = {"role": role, "content": "x", "tool_call_id": "1", name: value}
+        error = refused(messages=[HELLO, message])
+        assert (error.code, error.param) == ("unknown_field", f"messages[1].{name}")
+        assert "only messages of role assistant have it" in str(error)
+        read(messages=[HELLO, message | {name: type(value)()}])
+    read(messages=[HELLO, {"role": "assistant", "content": "x", name: value}])
+
+
+@pytest.mark.parametrize(
+    ("message", "step"),
+    [
+        ({"role": "human", "content": "x"}, "which is role user here."),
+        ({"role": "model", "content": "x"}, "which is role assistant here."),
+        ({"role": "ipython", "content": "x"}, "which is role tool here, with the call's tool_call_id."),
+        ({"role": "user", "content": [{"type": "input_text", "text": "x"}]}, "which is type text here."),
+        (
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "look", "input": {}}]},
+            "which is one of the message's tool_calls here.",
+        ),
+        (
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "x"}]},
+            "which is a message of role tool here.",
+        ),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": {}}]}, "reads text alone."),
+    ],
+)
+def test_other_apis_words_are_translated(message: dict[str, Any], step: str) -> None:
+    assert str(refused(messages=[HELLO, message])).endswith(step)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {}},
+        {"name": "a", "$schema": "x", "required": []},
+        {"name": "a", "schema_definition": {"type": "object"}},
+    ],
+)
+def test_a_schema_one_level_too_high_is_sent_one_lower(schema: dict[str, Any]) -> None:
+    error = refused(response_format={"type": "json_schema", "json_schema": schema})
+    assert "(send it in json_schema.schema)" in str(error) or "(send it as json_schema.schema)" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "it is empty; send one JSON object in UTF-8."),
+        ('{"messages":"é"}'.encode("latin-1"), "it is not in UTF-8, from byte 13 on; send"),
+        ('{"messages":[]}'.encode("utf-16"), "it is not in UTF-8, from byte 0 on; send"),
+        (b"model=x&messages=y", "it is no JSON from line 1, column 1 on"),
+        (b"{'messages': []}", "it is no JSON from line 1, column 2 on"),
+    ],
+)
+def test_a_body_that_is_no_json_is_told_in_plain_words(server: TinyServer, body: bytes, why: str) -> None:
+    with TestClient(server.app, headers=server.headers) as client:
+        error = client.post("/v1/chat/completions", content=body).json()["error"]
+    assert error["code"] == "invalid_json" and why in error["message"]
+
+
+def test_a_byte_order_mark_says_nothing(server: TinyServer) -> None:
+    body = b'{"messages":[{"role":"user","content":"x"}]}'
+    with TestClient(server.app, headers=server.headers) as client:
+        for before in (b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n"):
+            assert client.post("/v1/chat/completions", content=before + body).status_code == 200
+        assert client.post("/v1/chat/completions", content=b"\xef\xbb\xbf" * 2 + body).status_code == 400

@@ -320,12 +320,23 @@ def test_a_bad_header_is_refused(adapter: Path, base: Base, bad: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\x80\x04\x95", struct.pack("<Q", 2**63) + b"{}", struct.pack("<Q", 100) + b"{}"]
+    ("content", "why"),
+    [
+        (b"", "its header claims 0 bytes"),
+        (struct.pack("<Q", 2**63) + b"{}", "its header claims"),
+        (struct.pack("<Q", 100) + b"{}", "its header claims"),
+        (b"\x80\x04\x95", "it is a pickle.*where you trust it"),
+        (b"PK\x03\x04" + bytes(40), "it is a zip archive.*write it as safetensors"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n", "`git lfs pull`"),
+        (b"<!DOCTYPE html><html>Sign in", "a web page.*download the file itself"),
+    ],
 )
-def test_bytes_that_are_no_safetensors_are_refused(adapter: Path, base: Base, content: bytes) -> None:
+def test_bytes_that_are_no_safetensors_are_refused(
+    adapter: Path, base: Base, content: bytes, why: str
+) -> None:
     (adapter / tiny.WEIGHTS).write_bytes(content)
     tiny.sign(adapter, base)
-    refused(adapter, base, "its header claims")
+    refused(adapter, base, why)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,10 @@ def call(identity: str, arguments: str = "{}") -> dict[str, Any]:
         ({"n": 1, "temperature": 0}, {"n": 1, "temperature": 0}),
         ({"n": 2}, {"n": 2}),
         ({"tools": [], "tool_choice": "auto"}, {}),
+        ({"tools": None, "tool_choice": "auto"}, {}),
+        ({"tool_choice": "auto"}, {}),
+        ({"tool_choice": "none"}, {}),
+        ({"tool_choice": "required"}, {"tool_choice": "required"}),
         ({"tools": [], "tool_choice": "required"}, {"tool_choice": "required"}),
     ],
 )

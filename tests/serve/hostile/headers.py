@@ -83,6 +83,6 @@ HEADERS: Cases = {
         "brace",
     ),
     "header behind a byte order mark": (whole(b"\xef\xbb\xbf{}"), "does not begin with a brace"),
-    "header that is no UTF-8": (whole(b'{"\xff": 1}'), "can't decode byte 0xff"),
+    "header that is no UTF-8": (whole(b'{"\xff": 1}'), "not in UTF-8, from byte 2 on"),
     "no tensor": (whole(b"{}", b""), "4 of 4 tensors are absent"),
 }

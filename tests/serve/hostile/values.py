@@ -75,22 +75,22 @@ VALUES: Cases = {
 
 FORMATS: Cases = {
     "renamed pickle": (weights(lambda _: pickle.dumps(_Evil())), "no safetensors file"),
-    "renamed torch archive": (weights(zipped), "its header claims"),
+    "renamed torch archive": (weights(zipped), "a zip archive"),
     "tar": (weights(tarred), "its header claims"),
     "gzip": (weights(gzip.compress), "its header claims"),
     "zip behind the weights": (weights(lambda weights: weights + zipped(weights)), "its tensors end at byte"),
-    "zip before the weights": (weights(lambda weights: zipped(weights) + weights), "its header claims"),
+    "zip before the weights": (weights(lambda weights: zipped(weights) + weights), "a zip archive"),
     "zip within the header": (
         weights(lambda w: pack(json.dumps(unpack(w)[0]).encode() + zipped(b"x"), unpack(w)[1])),
         "no safetensors file",
     ),
     "program": (weights(lambda weights: b"\x7fELF\2\1\1\0" + weights), "its header claims"),
-    "GGUF": (weights(lambda weights: b"GGUF\3\0\0\0" + weights), "its header claims"),
+    "GGUF": (weights(lambda weights: b"GGUF\3\0\0\0" + weights), "GGUF"),
     "NumPy": (weights(lambda _: b"\x93NUMPY\1\0v\0{'descr': '|O'}"), "its header claims"),
-    "page": (weights(lambda _: b"<html><script>alert(1)</script></html>"), "its header claims"),
+    "page": (weights(lambda _: b"<html><script>alert(1)</script></html>"), "a web page"),
     "pointer to large storage": (
         weights(lambda _: b"version https://git-lfs.github.com/spec/v1\n"),
-        "claims",
+        "`git lfs pull`",
     ),
     "noise": (weights(lambda weights: os.urandom(len(weights))), "no safetensors file"),
     "no byte": (weights(lambda _: b""), "its header claims 0 bytes in a file of 0"),
