@@ -36,6 +36,10 @@ class Strict(BaseModel):
             if isinstance(value, bool) and key in cls.model_fields and _is_number(cls.model_fields[key])
         }
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same, wherever their files stand."""
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
     def model_post_init(self, context: Any) -> None:
         self._beside = (context or {}).get(_BESIDE)
 

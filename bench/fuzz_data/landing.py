@@ -13,6 +13,7 @@ _OF_KEY: dict[str, frozenset[str]] = {
     "system": frozenset({"system"}), "developer": frozenset(),
     "instruction": frozenset({"user"}), "input": frozenset({"user"}), "query": frozenset({"user"}),
     "prompt": _SAID, "history": frozenset({"user", "assistant"}),
+    "human": frozenset({"user"}), "assistant": frozenset({"assistant"}),
     "output": frozenset({"assistant"}), "response": frozenset({"assistant"}),
     "completion": _SAID | _CALLS, "chosen": _SAID | _CALLS, "rejected": _SAID | _CALLS,
     "rejected_response": frozenset({"assistant"}),

@@ -34,6 +34,10 @@ class Shape:
     def __str__(self) -> str:
         return " and ".join(f"`{key}`" for key in self.keys)
 
+    def spellings(self) -> list[str]:
+        """The keys under each of their names, as a message has them."""
+        return [" and ".join(f"`{key}`" for key in keys) for keys in (self.keys, *self.others)]
+
 
 _SHAPES = {
     "openai": Shape(("messages",), openai),
@@ -65,7 +69,7 @@ def _checked(name: str, shapes: tuple[Shape, ...]) -> Importer:
         _no_preference(root)
         shape = next((shape for shape in shapes if shape.fits(root.left)), None)
         if shape is None:
-            known = " or ".join(map(str, shapes))
+            known = " or ".join(one for shape in shapes for one in shape.spellings())
             raise RefusalError(
                 f"format {name} has {known}, but its keys are {keys_of(root)}; name its own format"
             )
@@ -79,7 +83,7 @@ def sniff(root: Reader) -> Fields:
     _no_preference(root)
     found = [name for name, shape in _SHAPES.items() if shape.fits(root.left)]
     if not found:
-        known = ", ".join(map(str, _SHAPES.values()))
+        known = ", ".join(one for shape in _SHAPES.values() for one in shape.spellings())
         raise RefusalError(
             f"a conversation has {known}, but its keys are {keys_of(root)}; convert it first,"
             " for instance to `messages` of `role` and `content`"

@@ -36,6 +36,7 @@ def lines(text: str) -> list[list[str]]:
 def desk(tmp_path: Path, base: Base) -> Path:
     """Where a person sits: an adapter that training wrote, others, and the recipes."""
     tiny.make_adapter(tmp_path / "runs/quickstart/adapter", base, 1)
+    (tiny.make_adapter(tmp_path / "outputs/checkpoint-120", base, 9) / "manifest.json").unlink()
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     return tmp_path
 
@@ -53,7 +54,7 @@ def typed(desk: Path, server: TinyServer, url: str, words: list[str], stdin: str
 
 def test_the_day_in_the_readme(desk: Path, base: Base, server: TinyServer) -> None:
     day = lines(README)
-    assert [words[0] for words in day[:2]] == ["push", "chat"]
+    assert [words[0] for words in (*day[:2], day[-1])] == ["push", "chat", "push"]
     with listening(server.app) as url:
         for words in day:
             if "support@2" in words:
@@ -62,7 +63,7 @@ def test_the_day_in_the_readme(desk: Path, base: Base, server: TinyServer) -> No
                 _evaluated(desk, base, server, words[words.index("--report") + 1])
             out = typed(desk, server, url, words, stdin="Where is my order?\n")
             if words[0] == "push":
-                assert out.startswith("support@1 is ready, alias default")
+                assert out.startswith(f"{words[words.index('--name') + 1]}@1 is ready, alias default")
             if words[0] == "chat":
                 assert out == "support@1 heard Where is my order?\n"
     assert server.registry.resolve("support").number == 3
