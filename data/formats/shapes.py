@@ -69,7 +69,7 @@ def _checked(name: str, shapes: tuple[Shape, ...]) -> Importer:
         _no_preference(root)
         shape = next((shape for shape in shapes if shape.fits(root.left)), None)
         if shape is None:
-            known = " or ".join(one for shape in shapes for one in shape.spellings())
+            known = " or ".join(map(str, shapes))
             raise RefusalError(
                 f"format {name} has {known}, but its keys are {keys_of(root)}; name its own format"
             )
