@@ -14,6 +14,7 @@ from finetune.export import card
 from serve.registry import base_modules
 from tests.finetune import tiny_awq
 from tests.finetune.training.conftest import Bench
+from tests.forked import Forge
 from tests.serve import tiny
 from tests.serve.test_client import listening
 
@@ -89,14 +90,14 @@ def test_the_guard_sees_a_look_up(person: Person) -> None:
 
 
 def test_from_a_folder_to_a_pushed_adapter_nothing_is_asked(
-    person: Person, base: Path, chats: Path, tmp_path: Path
+    person: Person, base: Path, chats: Path, tmp_path: Path, forge: Forge
 ) -> None:
     model = tmp_path / "models" / "tiny"
     model.parent.mkdir()
     tiny_awq.make_base(model, base)
     (model / "base.json").unlink()
     (tmp_path / "runs").mkdir()
-    recipe = Bench(tmp_path / "home", chats, tmp_path / "runs").recipe(
+    recipe = Bench(tmp_path / "home", chats, tmp_path / "runs", forge).recipe(
         base=str(model),
         lora={"r": 4, "alpha": 8, "init": "gaussian", "targets": ["q_proj"]},
         train={"steps": 1, "batch": 2},
