@@ -69,7 +69,7 @@ class Desk:
     @contextmanager
     def beside(self, line: str, until: str, seconds: float = PATIENCE) -> Iterator[None]:
         """Run a line in a second terminal from when it shows `until` to the end of the block, then Ctrl-C."""
-        with self._terminal(line) as terminal:
+        with self._terminal(f"exec {line}") as terminal:  # or Ctrl-C would end the shell first
             terminal.wait_for(until, seconds)
             self._keep(f"{line}      # in a second terminal", terminal.lines)
             yield

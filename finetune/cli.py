@@ -1,10 +1,12 @@
 """`finetune`: bases, recipes, training and evaluation. Nothing heavy is imported before it is needed."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -50,11 +52,23 @@ def _checked(recipe: Path) -> Path:
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """Ctrl-C before the first step or behind the last one is as good as between two, and says so."""
+    pressed = []
+
+    def noted(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, noted)
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Exception) as error:
+        # A library that is being imported may make any error of it.
+        if not pressed or isinstance(error, UserError):
+            raise
         print("stopped; the same command goes on", file=sys.stderr)
-        raise
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @_command()

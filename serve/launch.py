@@ -20,7 +20,7 @@ from data.errors import UserError
 from data.home import key_file, registry_folder
 from data.limits import LORA_RANKS
 from data.manifest import read_base
-from serve.log_file import captured
+from serve.log_file import captured, leave_to
 from serve.own_key import known_by_port, own_key
 from serve.settings import Settings, ToolStrictLevel, context_of
 
@@ -84,6 +84,7 @@ def up(
                     f"{file} is this registry's new key; the one that lay there is kept in {aside}"
                 )
             uvloop.run(_serve(settings, storage, listener, log, file, terminal))
+    leave_to(log)  # nothing follows but the process's end, at which native libraries complain of each other
 
 
 async def _serve(

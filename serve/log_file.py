@@ -20,6 +20,7 @@ KEPT_BYTES = 32 * 2**20
 KEPT_FILES = 3
 STANDARD_OUTPUT = ("-", "stdout")
 POLL_SECONDS = 0.2
+_HERE = "here"
 
 
 def path_of(port: int) -> Path:
@@ -36,7 +37,7 @@ def captured(port: int, to: str | None = None) -> Iterator[tuple[str, Console]]:
     say of the place.
     """
     if to in STANDARD_OUTPUT:
-        yield "here", _console(sys.stdout)
+        yield _HERE, _console(sys.stdout)
         return
     path = Path(to) if to else path_of(port)
     try:
@@ -64,6 +65,15 @@ def captured(port: int, to: str | None = None) -> Iterator[tuple[str, Console]]:
             for kept, number in zip(saved, (1, 2), strict=True):
                 os.dup2(kept, number)
                 os.close(kept)
+
+
+def leave_to(log: str) -> None:
+    """Send what is still printed to the log that `captured` named."""
+    if log == _HERE:
+        return
+    with Path(log).open("a") as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
 
 
 def lines_of(port: int, count: int, follow: bool = False) -> Iterator[str]:
