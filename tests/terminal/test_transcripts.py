@@ -7,7 +7,7 @@ import pytest
 from bench import first_hour, transcripts
 from tests.terminal.test_training import NOISE
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 QUICKSTART_LINES = 120
 
