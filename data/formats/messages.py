@@ -20,6 +20,7 @@ from data.formats.turns import TAKEN, Call, Turns
 from data.formats.values import kind_of
 
 _OTHER_PARTS = ("file", "input_file", "input_image", "input_video")
+"""Kinds of parts that are no text either, beside what `marks` knows of pictures and sound."""
 _TOOL_PARTS = ("tool_use", "tool_result", "server_tool_use")
 
 ROLES = {
@@ -130,9 +131,7 @@ def _part(message: Reader, part: Fields, number: int) -> Fields:
         if not isinstance(text, str):
             raise ValueError(f"`{kind}` of {reader.name} is not text but {kind_of(text)}")
         return {"type": "text", "text": text}
-    if isinstance(kind, str) and (
-        kind in MEDIA or kind in ("input_image", "input_video", "input_file", "file")
-    ):
+    if isinstance(kind, str) and (kind in MEDIA or kind in _OTHER_PARTS):
         raise ValueError(f"{reader.name} is {kind!r}: this model reads and writes text alone")
     if kind in _TOOL_PARTS:
         raise RefusalError(
