@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from data import digest, mistakes
+from data import digest
 from data.errors import UserError
+from data.mistakes import first_error
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "manifest.json")
 """The files that make an adapter; nothing else is needed to serve it."""
@@ -185,8 +186,3 @@ def read_base(folder: Path) -> BaseManifest:
     except ValidationError as error:
         reason = first_error(error)
         raise UserError(f"{path} is not a base manifest ({reason}); build the base again.") from None
-
-
-def first_error(error: ValidationError) -> str:
-    """A document's first mistake as `where: what`."""
-    return mistakes.first(error)

@@ -35,7 +35,7 @@ def sentences(
     return [sentence for _, sentence in sorted(found, key=lambda pair: pair[0])]
 
 
-def first(error: ValidationError) -> str:
+def first_error(error: ValidationError) -> str:
     """The first mistake alone, as `place: what`: for documents that a program wrote."""
     mistake = error.errors(include_url=False)[0]
     where = shown(".".join(str(part) for part in mistake["loc"]))

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from data import digest
 from data.errors import UserError
-from data.manifest import first_error
+from data.mistakes import first_error
 
 MODELS, METRICS = 64, 256
 """In what a registry takes in, at most."""

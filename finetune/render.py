@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from data import digest
 from data.chat import AssistantMessage, Conversation, Message, Tool
 from data.errors import UserError
-from data.manifest import RendererId, first_error
+from data.manifest import RendererId
+from data.mistakes import first_error
 
 Learn = Literal["all", "last", "tool_calls"]
 """Which assistant messages are targets: all, the last one only, or only those that call tools."""

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from data.bases import find_base
 from data.errors import UserError
-from data.manifest import first_error
+from data.mistakes import first_error
 from finetune.base import catalogue
 from finetune.base.catalogue import Shape
 from finetune.base.resolve import find

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from data.errors import UserError
-from data.manifest import first_error
+from data.mistakes import first_error
 from data.report import read_report
 from finetune.eval import questions
 from finetune.eval.suite import Suite

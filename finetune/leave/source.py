@@ -14,7 +14,8 @@ from safetensors import SafetensorError, safe_open
 from data import digest
 from data.bases import with_fingerprint
 from data.errors import UserError
-from data.manifest import ADAPTER_FILES, AdapterManifest, first_error, read_base
+from data.manifest import ADAPTER_FILES, AdapterManifest, read_base
+from data.mistakes import first_error
 from finetune.base.identity import read_config
 from finetune.base.resolve import find
 

@@ -10,7 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from data.errors import UserError
-from data.manifest import AdapterManifest, first_error
+from data.manifest import AdapterManifest
+from data.mistakes import first_error
 from finetune import pages
 from finetune.training_report import curves, figures, plots
 

@@ -33,7 +33,7 @@ from vllm.utils import func_utils
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 
-from data.manifest import first_error
+from data.mistakes import first_error
 from data.probes import TOP
 from serve.engine import plugin
 from serve.engine.defaults import KV_CACHE_GIB_ON_CPU, LORA_MODULES, SEQUENCES_ON_CPU

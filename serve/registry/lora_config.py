@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data.errors import UserError
-from data.manifest import first_error
+from data.mistakes import first_error
 from serve.registry import strict_json
 
 MAX_ALPHA = 65_504

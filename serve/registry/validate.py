@@ -19,8 +19,8 @@ from data.manifest import (
     AdapterManifest,
     AdoptedManifest,
     BaseManifest,
-    first_error,
 )
+from data.mistakes import first_error
 from data.probes import FILE as PROBES
 from data.probes import Probes
 from serve.registry import header, lora_config, strict_json, values
