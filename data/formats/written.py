@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from data import strict_json
@@ -70,15 +71,9 @@ def bracketed(text: str) -> list[Fields]:
 
 def _closing(text: str, start: int) -> int:
     """The place of the bracket that closes the one at `start`; quotes hide what stands in them."""
-    open_, quote, at = [_PAIRS[text[start]]], "", start + 1
-    while at < len(text):
-        sign = text[at]
-        if quote:
-            at += sign == "\\"
-            quote = "" if sign == quote else quote
-        elif sign in "\"'":
-            quote = sign
-        elif sign in _PAIRS:
+    open_ = [_PAIRS[text[start]]]
+    for at, sign in _unquoted(text, start + 1):
+        if sign in _PAIRS:
             open_.append(_PAIRS[sign])
         elif sign == open_[-1]:
             open_.pop()
@@ -86,8 +81,25 @@ def _closing(text: str, start: int) -> int:
                 return at
         elif sign in ")]}":
             break
-        at += 1
     raise ValueError("has a call in brackets that is not closed")
+
+
+def _unquoted(text: str, start: int = 0) -> Iterator[tuple[int, str]]:
+    """The signs from `start` on that stand in no quotes, with their places; the quotes are none of them."""
+    quote, escaped = "", False
+    for at in range(start, len(text)):
+        sign = text[at]
+        if not quote:
+            if sign in "\"'":
+                quote = sign
+            else:
+                yield at, sign
+        elif escaped:
+            escaped = False
+        elif sign == "\\":
+            escaped = True
+        elif sign == quote:
+            quote = ""
 
 
 def _keywords(text: str) -> Fields:
@@ -104,20 +116,13 @@ def _keywords(text: str) -> Fields:
 
 def _parts(text: str) -> list[str]:
     """What stands between the commas that are in no bracket and in no quotes."""
-    found, start, at, quote = [], 0, 0, ""
-    while at < len(text):
-        sign = text[at]
-        if quote:
-            at += sign == "\\"
-            quote = "" if sign == quote else quote
-        elif sign in "\"'":
-            quote = sign
-        elif sign in _PAIRS:
-            at = _closing(text, at)
-        elif sign == ",":
+    found, start, inside = [], 0, 0
+    for at, sign in _unquoted(text):
+        # The brackets fit: `_closing` has found where the whole ends.
+        inside += (sign in _PAIRS) - (sign in ")]}")
+        if sign == "," and not inside:
             found.append(text[start:at])
             start = at + 1
-        at += 1
     found.append(text[start:])
     return found if len(found) > 1 or text.strip() else []
 
