@@ -13,15 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import numpy as np
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from data.errors import UserError
 from serve.client.push import push
+from tests import campaign
 from tests.adopted import plain
 from tests.serve import tiny
 from tests.serve.test_client import listening
@@ -128,19 +127,7 @@ class World:
 def fuzz(world: World, examples: int, seed: int | None = None) -> Tally:
     """Push so many; AssertionError with the smallest that was taken wrongly, refused badly, or a failure."""
     tally = Tally()
-
-    @settings(
-        max_examples=examples,
-        derandomize=seed is None,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(foreigners())
-    def attempt(foreign: Foreign) -> None:
-        attack(world, foreign, tally)
-
-    (attempt if seed is None else hypothesis.seed(seed)(attempt))()
+    campaign.run(foreigners(), lambda foreign: attack(world, foreign, tally), examples, seed)
     return tally
 
 

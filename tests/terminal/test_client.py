@@ -1,32 +1,18 @@
 """What a person sees of push and chat in a real terminal, at the real app without a model."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.terminal import CTRL_C, CTRL_D, ENTER, PROMPT, Terminal
 from tests.serve import tiny
+from tests.serve.conftest import base, server
 from tests.serve.talking import TalkingEngine
-from tests.serve.test_client import listening
+from tests.serve.test_client import listening, url
 from tests.serve.tiny import Base, TinyServer
 
-
-@pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return tiny.make_base(tmp_path / "base")
-
-
-@pytest.fixture
-def server(tmp_path: Path, base: Base) -> TinyServer:
-    return tiny.make_server(tmp_path / "registry", base)
-
-
-@pytest.fixture
-def url(server: TinyServer) -> Iterator[str]:
-    with listening(server.app) as url:
-        yield url
+__all__ = ["base", "server", "url"]
 
 
 def at(server: TinyServer, url: str, *words: str | Path, columns: int = 80) -> Terminal:

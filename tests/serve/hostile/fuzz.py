@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-import hypothesis
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests import campaign
 from tests.serve.hostile.attack import MOST_SECONDS, NAME, Files, World, announcement, push, sentence, sign
 from tests.serve.hostile.mutations import JSON, JUNK, OF_CONFIG, OF_MANIFEST, WORDS, Draw, other
 from tests.serve.hostile.weight_mutations import OF_WEIGHTS
@@ -45,24 +44,9 @@ class Tally:
 
 
 def fuzz(world: World, examples: int, seed: int | None = None) -> Tally:
-    """Send so many mutants; AssertionError with the smallest one that was taken, or refused badly.
-
-    Without a `seed` they are the same ones every time.
-    """
+    """Send so many mutants; AssertionError with the smallest one that was taken, or refused badly."""
     tally = Tally()
-
-    @settings(
-        max_examples=examples,
-        derandomize=seed is None,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(mutants(world.files))
-    def attempt(mutant: Mutant) -> None:
-        attack(world, mutant, tally)
-
-    (attempt if seed is None else hypothesis.seed(seed)(attempt))()
+    campaign.run(mutants(world.files), lambda mutant: attack(world, mutant, tally), examples, seed)
     world.assert_untouched()
     return tally
 
