@@ -46,10 +46,10 @@ def push(
             found = look(place.folder)
         except OSError as error:
             raise UserError(f"{place.folder} cannot be read ({error.strerror}).") from None
+        if found.layout == "enxerto":  # beside it lie the run's log and report, which stay here
+            return _upload(place.folder, name, aliases, url, allow_noop)
         if left := sorted({*found.left, *place.left}):
             say(f"not uploaded: {_listed(left)}")
-        if found.layout == "enxerto":
-            return _upload(place.folder, name, aliases, url, allow_noop)
         with TemporaryDirectory(prefix="enxerto-push-") as made:
             layout = BaseLayout.model_validate(ask("GET", "/v1/base", url))
             folder = Path(made) / "adapter"

@@ -25,6 +25,7 @@ def test_a_push_leaves_its_answer_alone(
     server: TinyServer, url: str, base: Base, tmp_path: Path, columns: int
 ) -> None:
     adapter = tiny.make_adapter(tmp_path / "adapter", base)
+    (adapter / "train.log").write_text("what a run leaves beside its adapter")
     with at(server, url, "push", adapter, "--name", "support", columns=columns) as terminal:
         assert terminal.finish() == 0
         [line] = [line for line in terminal.lines if line]
