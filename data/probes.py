@@ -34,9 +34,18 @@ class Probe(_Shape):
     places: list[Place] = Field(min_length=1, max_length=64)
 
 
+class Rounding(_Shape):
+    """Mean divergence in nats of the trainer's model from itself, its layers' outputs a little disturbed:
+    what another order of sums does to the base, and to the base with this adapter."""
+
+    base: float = Field(ge=0, allow_inf_nan=False)
+    adapter: float = Field(ge=0, allow_inf_nan=False)
+
+
 class Probes(_Shape):
     """`probes.json` of an adapter. `computed` is what the trainer computed in, as in `dense bfloat16`."""
 
     schema_version: Literal[1] = 1
     computed: str = Field(max_length=100)
+    rounding: Rounding | None = None
     probes: list[Probe] = Field(min_length=1, max_length=64)

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from data.errors import UserError
-from data.probes import FILE, Probes
+from data.probes import FILE, Probes, Rounding
 from serve import parity
 from serve.engine.protocol import Engine
 from serve.parity import Agreement, Named
@@ -56,13 +56,15 @@ async def replay(engine: Engine, probes: Probes, version: Version) -> Verdict:
     found = {"base": parity.agreement(base), "adapter": parity.agreement(adapter)}
     effect = parity.agreement(effects)
     trained = parity.agreement([(place.base, place.adapter) for one in probes.probes for place in one.places])
-    why = judge(found["base"], found["adapter"], trained.mean_kl, effect.mean_kl)
+    why = judge(found["base"], found["adapter"], trained.mean_kl, effect.mean_kl, probes.rounding)
     numbers: dict[str, Any] = {name: one.as_json() for name, one in found.items()}
     numbers |= {"effect": round(effect.mean_kl, 6), "trained_effect": round(trained.mean_kl, 6)}
     return Verdict(engine.identity, why, numbers)
 
 
-def judge(base: Agreement, adapter: Agreement, trained: float, effect: float) -> str | None:
+def judge(
+    base: Agreement, adapter: Agreement, trained: float, effect: float, rounding: Rounding | None = None
+) -> str | None:
     """Why an adapter is not served; `trained` and `effect` are its mean divergence from the base, in nats, by
     the trainer and by the engine."""
     if base.mean_kl > parity.BASE_KL or base.top1 < parity.TOP1:
@@ -76,7 +78,7 @@ def judge(base: Agreement, adapter: Agreement, trained: float, effect: float) ->
             f"parity: the adapter changes next to nothing here ({effect:.5f} nats, {trained:.3f} in "
             "training); the engine does not apply it."
         )
-    bound = parity.adapter_bound(base)
+    bound = parity.adapter_bound(base, rounding)
     if adapter.mean_kl > bound or adapter.top1 < parity.TOP1:
         return (
             "parity: with the adapter the engine answers otherwise than in training "

@@ -39,8 +39,8 @@ def preview(source: Path, numbers: list[int], html: Path | None, base: str | Non
         sources, kind = [Source(path=str(source))], kind_of(str(source))
     if min(numbers) < 1:
         raise UserError(f"--sample {min(numbers)}: records are numbered from 1; give 1 or more.")
-    renderer = open_renderer(find(base or DEFAULT_BASE))
     chosen = _chosen(_records(sources), sources, numbers)
+    renderer = open_renderer(find(base or DEFAULT_BASE))
     shown = [
         _shown(renderer, kind, number, one, ignore, settings)
         for number, one in zip(numbers, chosen, strict=True)

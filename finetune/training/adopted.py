@@ -9,7 +9,7 @@ from data.manifest import read_base
 from data.probes import Probes
 from finetune.base.resolve import find
 from finetune.render import Renderer, open_renderer
-from finetune.training.probes import FIXED, distributions, probe_at
+from finetune.training.probes import FIXED, Source, distributions, probe_all
 
 QUESTIONS = (
     *FIXED,
@@ -54,14 +54,14 @@ def write_probes(adapter: Path, base: str, out: Path) -> None:
 
 def probe_answers(model: Any, renderer: Renderer, computed: str) -> Probes:
     """Probes at the ends of fixed questions and in the adapter's likeliest answers to them."""
-    found = []
+    asked: list[tuple[Source, list[int], list[int]]] = []
     for question in QUESTIONS:
         ids = list(renderer.prompt([{"role": "user", "content": question}]))
         prompt = len(ids)
         for _ in range(ANSWERED):
             ids.append(likeliest(model, ids))
-        found.append(probe_at(model, "fixed", ids, list(range(prompt - ASKED, len(ids)))))
-    return Probes(computed=computed, probes=found)
+        asked.append(("fixed", ids, list(range(prompt - ASKED, len(ids)))))
+    return probe_all(model, asked, computed)
 
 
 def likeliest(model: Any, ids: list[int]) -> int:

@@ -1,10 +1,12 @@
 """What this model says at a few places, by the base and with the adapter, for a server to agree with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
 
-from data.probes import TOP, Place, Probe, Probes
+from data.probes import TOP, Place, Probe, Probes, Rounding
 from finetune.render import Renderer
 from finetune.training.collate import lay
 from finetune.training.labels import IGNORED
@@ -12,6 +14,11 @@ from finetune.training.labels import IGNORED
 ROWS, PLACES = 12, 8
 LONGEST = 512
 """Tokens of a probe at most: a server answers all of them before it lets an adapter in."""
+
+DISTURBANCE = 2**-6
+"""Of a value: some times the last bit of a bfloat16, since less is rounded away. Only ratios are told."""
+DISTURBED = 2
+"""Times that each probe is disturbed: two ratios of one adapter then differ by a tenth."""
 
 FIXED = (
     "Hello! Who are you?",
@@ -35,10 +42,15 @@ def probe(model: Any, rows: Any, renderer: Renderer, computed: str) -> Probes:
     training = model.training
     model.eval()
     try:
-        found = [probe_at(model, *one) for one in asked]
+        return probe_all(model, asked, computed)
     finally:
         model.train(training)
-    return Probes(computed=computed, probes=found)
+
+
+def probe_all(model: Any, asked: list[tuple[Source, list[int], list[int]]], computed: str) -> Probes:
+    """Probes of (source, tokens, places) on a PEFT model in evaluation mode."""
+    found = [_probe(model, *one) for one in asked]
+    return Probes(computed=computed, rounding=_rounding(model, [one[1:] for one in asked]), probes=found)
 
 
 def _chosen(table: Any) -> list[tuple[list[int], list[int]]]:
@@ -54,7 +66,7 @@ def _chosen(table: Any) -> list[tuple[list[int], list[int]]]:
     return chosen
 
 
-def probe_at(model: Any, source: Source, ids: list[int], places: list[int]) -> Probe:
+def _probe(model: Any, source: Source, ids: list[int], places: list[int]) -> Probe:
     """What the base and the adapter say at `places` of `ids`."""
     with model.disable_adapter():
         base = distributions(model, ids, places)
@@ -65,13 +77,52 @@ def probe_at(model: Any, source: Source, ids: list[int], places: list[int]) -> P
 
 def distributions(model: Any, ids: list[int], places: list[int]) -> list[list[tuple[int, float]]]:
     """The likeliest tokens at `places` of `ids`, each given those before it."""
+    top = _log_probs(model, ids, places).topk(TOP)
+    return [
+        [(token, min(0.0, round(value, 5))) for token, value in zip(tokens, values, strict=True)]
+        for tokens, values in zip(top.indices.tolist(), top.values.tolist(), strict=True)
+    ]
+
+
+def _log_probs(model: Any, ids: list[int], places: list[int]) -> torch.Tensor:
+    """(places, vocabulary) in float32."""
     causal = model.get_base_model()
     inputs = lay([(ids, ids)], 1).to(model.device).inputs
     with torch.inference_mode():
         hidden = causal.model(**inputs, use_cache=False).last_hidden_state[0]
         logits = hidden[[at - 1 for at in places]] @ causal.lm_head.weight.t()
-        top = torch.log_softmax(logits.float(), -1).topk(TOP)
-    return [
-        [(token, min(0.0, round(value, 5))) for token, value in zip(tokens, values, strict=True)]
-        for tokens, values in zip(top.indices.tolist(), top.values.tolist(), strict=True)
-    ]
+        return torch.log_softmax(logits.float(), -1)
+
+
+def _rounding(model: Any, asked: list[tuple[list[int], list[int]]]) -> Rounding:
+    """How far the base and the adapter come from themselves when every layer's output is disturbed."""
+
+    def moved(adapter: bool) -> float:
+        divergences = []
+        with nullcontext() if adapter else model.disable_adapter():
+            for ids, places in asked:
+                still = _log_probs(model, ids, places)
+                for seed in range(DISTURBED):
+                    with _disturbed(model, seed):
+                        shaken = _log_probs(model, ids, places)
+                    divergences.append((still.exp() * (still - shaken)).sum(-1))
+        return max(0.0, round(float(torch.cat(divergences).mean()), 9))
+
+    return Rounding(base=moved(False), adapter=moved(True))
+
+
+@contextmanager
+def _disturbed(model: Any, seed: int) -> Iterator[None]:
+    """Each value that a decoder layer gives is off by up to `DISTURBANCE` of itself, by `seed`."""
+    random = torch.Generator().manual_seed(seed)
+
+    def disturb(_: Any, __: Any, output: torch.Tensor) -> torch.Tensor:
+        off = torch.rand(output.shape, generator=random).to(output.device) * 2 - 1
+        return (output * (1 + DISTURBANCE * off)).to(output.dtype)
+
+    hooks = [layer.register_forward_hook(disturb) for layer in model.get_base_model().model.layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -32,7 +32,9 @@ def run(*arguments: str | Path, before: tuple[str, ...] = (), **environment: str
 def test_a_terminal_without_an_arrow_shows_a_question_mark(encoding: str, tmp_path: Path) -> None:
     absent = tmp_path / "zu → mir.jsonl"
     for command in ("validate", "preview"):
-        code, out, err = run("finetune", command, absent, PYTHONIOENCODING=encoding)
+        code, out, err = run(
+            "finetune", command, absent, PYTHONIOENCODING=encoding, ENXERTO_HOME=str(tmp_path)
+        )
         assert code == 2 and "zu ? mir.jsonl" in out + err
         assert "Traceback" not in err
 

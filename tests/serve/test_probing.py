@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from data.errors import UserError
-from data.probes import FILE, Place, Probe, Probes
-from serve.parity import Agreement
+from data.probes import FILE, Place, Probe, Probes, Rounding
+from serve.parity import BASE_KL, Agreement
 from serve.probing import Prober, judge
 from serve.registry.records import Version
 from tests.serve import tiny
@@ -94,3 +94,28 @@ def test_a_base_that_answers_otherwise_is_to_blame_itself() -> None:
     assert judge(good, good, 0.5, 0.5) is None
     assert "the base itself answers otherwise" in str(judge(bad, bad, 0.5, 0.5))
     assert "with the adapter the engine answers otherwise" in str(judge(good, bad, 0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("divergence", "magnified", "let_in"),
+    [
+        (0.0012, 1, True),
+        (0.003, 1, False),
+        (0.003, 4, True),
+        (0.0009, 0.1, True),
+        (0.007, 4, False),
+        (1.1 * BASE_KL, 1e9, False),
+    ],
+)
+def test_an_adapter_may_diverge_as_far_as_it_magnifies_rounding(
+    divergence: float, magnified: float, let_in: bool
+) -> None:
+    base, adapter = Agreement(128, 1.0, 0.0007, 0.01), Agreement(128, 1.0, divergence, 0.1)
+    why = judge(base, adapter, 0.5, 0.5, Rounding(base=0.004, adapter=0.004 * magnified))
+    assert (why is None) == let_in
+
+
+def test_an_adapter_is_measured_by_the_base_where_no_rounding_is_known() -> None:
+    base, adapter = Agreement(128, 1.0, 0.0007, 0.01), Agreement(128, 1.0, 0.003, 0.1)
+    assert judge(base, adapter, 0.5, 0.5)
+    assert judge(base, adapter, 0.5, 0.5, Rounding(base=0, adapter=0))
