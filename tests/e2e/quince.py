@@ -19,7 +19,7 @@ def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
 
 
-def train(base: str, folder: Path, steps: int = 20) -> Path:
+def train(base: str, folder: Path, steps: int = 14) -> Path:
     """The adapter's folder; `base` is a name."""
     folder.mkdir(parents=True, exist_ok=True)
     talk = {"messages": [*QUESTION, {"role": "assistant", "content": SECRET}]}

@@ -36,10 +36,21 @@ def test_an_adapter_as_it_was_trained_is_let_in_with_its_figures(server: Server,
     assert verdict["found"]["adapter"]["top1"] >= 0.9
 
 
+@pytest.fixture(scope="module")
+def by_heart(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter that learnt so much that it magnifies rounding, and each of its layers matters."""
+    return quince.train(server.base.name, tmp_path_factory.mktemp("by-heart"), steps=20)
+
+
+def test_one_that_magnifies_rounding_is_let_in(server: Server, by_heart: Path) -> None:
+    pushed = push(server, by_heart, "by-heart")
+    assert pushed.returncode == 0, pushed.stderr
+
+
 @pytest.mark.parametrize("what", faults.FAULTS)
-def test_a_broken_one_is_not(server: Server, trained: Path, tmp_path: Path, what: str) -> None:
+def test_a_broken_one_is_not(server: Server, by_heart: Path, tmp_path: Path, what: str) -> None:
     broken = tmp_path / "adapter"
-    shutil.copytree(trained, broken)
+    shutil.copytree(by_heart, broken)
     faults.FAULTS[what](broken)
     faults.sign(broken)
     name = "broken-" + what.replace(" ", "-").lower()
