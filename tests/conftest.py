@@ -51,6 +51,22 @@ class Server:
         return {"authorization": f"Bearer {self.key}"}
 
 
+TOGETHER = ("tests/adopted", "tests/finetune/training", "tests/finetune/leave")
+"""Folders whose tests share what takes long to make."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For two processes (`-n 2 --dist loadgroup`): all that asks the one real server comes first and stays in
+    one of them, and meanwhile the other one goes through the rest, folder by folder or file by file."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        folder = file.rpartition("/")[0]
+        group = "engine" if item.get_closest_marker("e2e") else folder if folder in TOGETHER else file
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def no_others_garbage() -> None:
     """Leave what other modules made out of this one's collections, which would walk through a million objects
