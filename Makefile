@@ -135,7 +135,7 @@ check: $(DEV) ## lint, format, strict types, layering, help text and README (sec
 	@$(BIN)/python -m pytest -q tests/check
 
 test: $(DEV) $(SYSTEM) check base ## all tests, with the real vLLM, AutoAWQ and training on the CPU
-	@$(BIN)/python -m pytest -m "not slow" --ignore tests/check -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" --ignore tests/check -n 2 --no-loadscope-reorder $(ARGS)
 
 test-slow: $(DEV) $(SYSTEM) base ## the same with larger numbers
 	@$(BIN)/python -m pytest -m "slow" $(ARGS)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -51,20 +52,28 @@ class Server:
         return {"authorization": f"Bearer {self.key}"}
 
 
-TOGETHER = ("tests/adopted", "tests/finetune/training", "tests/finetune/leave")
+ENGINE = "tests/e2e"
+TOGETHER = (ENGINE, "tests/adopted", "tests/finetune/training", "tests/finetune/leave")
 """Folders whose tests share what takes long to make."""
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For two processes (`-n 2`), a folder or a file at a time: one gets all that asks the real server, and
+    meanwhile the other one goes through the rest."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFolder(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            folder = file.rpartition("/")[0]
+            return folder if folder in TOGETHER else file
+
+    return ByFolder(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For two processes (`-n 2 --dist loadgroup`): all that asks the one real server comes first and stays in
-    one of them, and meanwhile the other one goes through the rest, folder by folder or file by file."""
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        folder = file.rpartition("/")[0]
-        group = "engine" if item.get_closest_marker("e2e") else folder if folder in TOGETHER else file
-        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not item.nodeid.startswith(ENGINE))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,7 +9,7 @@ from data.manifest import read_base
 from data.probes import Probes
 from finetune.base.resolve import find
 from finetune.render import Renderer, open_renderer
-from finetune.training.probes import FIXED, Source, distributions, probe_all
+from finetune.training.probes import FIXED, Asked, distributions, probe_all
 
 QUESTIONS = (
     *FIXED,
@@ -54,7 +54,7 @@ def write_probes(adapter: Path, base: str, out: Path) -> None:
 
 def probe_answers(model: Any, renderer: Renderer, computed: str) -> Probes:
     """Probes at the ends of fixed questions and in the adapter's likeliest answers to them."""
-    asked: list[tuple[Source, list[int], list[int]]] = []
+    asked: list[Asked] = []
     for question in QUESTIONS:
         ids = list(renderer.prompt([{"role": "user", "content": question}]))
         prompt = len(ids)

@@ -1,7 +1,7 @@
 """What this model says at a few places, by the base and with the adapter, for a server to agree with."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -17,8 +17,8 @@ LONGEST = 512
 
 DISTURBANCE = 2**-6
 """Of a value: some times the last bit of a bfloat16, since less is rounded away. Only ratios are told."""
-DISTURBED = 2
-"""Times that each probe is disturbed: two ratios of one adapter then differ by a tenth."""
+EVERY = 2
+"""Of so many probes one is asked again for it: a pass of each would take twice the time."""
 
 FIXED = (
     "Hello! Who are you?",
@@ -29,13 +29,15 @@ FIXED = (
 """Asked of every adapter, whatever it learnt."""
 
 Source = Literal["heldout", "train", "fixed"]
+Asked = tuple[Source, list[int], list[int]]
+"""Where a probe comes from, its tokens, and its places."""
 
 
 def probe(model: Any, rows: Any, renderer: Renderer, computed: str) -> Probes:
     """Probes of a PEFT model on `rows` of its data (`finetune.training.rows.Rows`) and on fixed questions."""
     source: Source = "train" if rows.heldout is None else "heldout"
     table = rows.train if rows.heldout is None else rows.heldout
-    asked: list[tuple[Source, list[int], list[int]]] = [(source, *one) for one in _chosen(table)]
+    asked: list[Asked] = [(source, *one) for one in _chosen(table)]
     for question in FIXED:
         ids = renderer.prompt([{"role": "user", "content": question}])
         asked.append(("fixed", ids, list(range(max(1, len(ids) - PLACES), len(ids)))))
@@ -47,10 +49,23 @@ def probe(model: Any, rows: Any, renderer: Renderer, computed: str) -> Probes:
         model.train(training)
 
 
-def probe_all(model: Any, asked: list[tuple[Source, list[int], list[int]]], computed: str) -> Probes:
-    """Probes of (source, tokens, places) on a PEFT model in evaluation mode."""
-    found = [_probe(model, *one) for one in asked]
-    return Probes(computed=computed, rounding=_rounding(model, [one[1:] for one in asked]), probes=found)
+def probe_all(model: Any, asked: list[Asked], computed: str) -> Probes:
+    """Probes of a PEFT model in evaluation mode."""
+    with model.disable_adapter():
+        base = [_log_probs(model, ids, places) for _, ids, places in asked]
+    adapter = [_log_probs(model, ids, places) for _, ids, places in asked]
+    found = []
+    for (source, ids, places), b, a in zip(asked, base, adapter, strict=True):
+        pairs = zip(places, _likeliest(b), _likeliest(a), strict=True)
+        found.append(
+            Probe(
+                source=source, token_ids=ids, places=[Place(at=at, base=b, adapter=a) for at, b, a in pairs]
+            )
+        )
+    with model.disable_adapter():
+        base_moved = _moved(model, asked, base)
+    rounding = Rounding(base=base_moved, adapter=_moved(model, asked, adapter))
+    return Probes(computed=computed, rounding=rounding, probes=found)
 
 
 def _chosen(table: Any) -> list[tuple[list[int], list[int]]]:
@@ -66,18 +81,13 @@ def _chosen(table: Any) -> list[tuple[list[int], list[int]]]:
     return chosen
 
 
-def _probe(model: Any, source: Source, ids: list[int], places: list[int]) -> Probe:
-    """What the base and the adapter say at `places` of `ids`."""
-    with model.disable_adapter():
-        base = distributions(model, ids, places)
-    adapter = distributions(model, ids, places)
-    found = [Place(at=at, base=b, adapter=a) for at, b, a in zip(places, base, adapter, strict=True)]
-    return Probe(source=source, token_ids=ids, places=found)
-
-
 def distributions(model: Any, ids: list[int], places: list[int]) -> list[list[tuple[int, float]]]:
     """The likeliest tokens at `places` of `ids`, each given those before it."""
-    top = _log_probs(model, ids, places).topk(TOP)
+    return _likeliest(_log_probs(model, ids, places))
+
+
+def _likeliest(log_probs: torch.Tensor) -> list[list[tuple[int, float]]]:
+    top = log_probs.topk(TOP)
     return [
         [(token, min(0.0, round(value, 5))) for token, value in zip(tokens, values, strict=True)]
         for tokens, values in zip(top.indices.tolist(), top.values.tolist(), strict=True)
@@ -94,27 +104,20 @@ def _log_probs(model: Any, ids: list[int], places: list[int]) -> torch.Tensor:
         return torch.log_softmax(logits.float(), -1)
 
 
-def _rounding(model: Any, asked: list[tuple[list[int], list[int]]]) -> Rounding:
-    """How far the base and the adapter come from themselves when every layer's output is disturbed."""
-
-    def moved(adapter: bool) -> float:
-        divergences = []
-        with nullcontext() if adapter else model.disable_adapter():
-            for ids, places in asked:
-                still = _log_probs(model, ids, places)
-                for seed in range(DISTURBED):
-                    with _disturbed(model, seed):
-                        shaken = _log_probs(model, ids, places)
-                    divergences.append((still.exp() * (still - shaken)).sum(-1))
-        return max(0.0, round(float(torch.cat(divergences).mean()), 9))
-
-    return Rounding(base=moved(False), adapter=moved(True))
+def _moved(model: Any, asked: list[Asked], still: list[torch.Tensor]) -> float:
+    """Mean divergence of a model from what it said, when every layer's output is disturbed."""
+    divergences = []
+    for (_, ids, places), said in list(zip(asked, still, strict=True))[::EVERY]:
+        with _disturbed(model):
+            shaken = _log_probs(model, ids, places)
+        divergences.append((said.exp() * (said - shaken)).sum(-1))
+    return max(0.0, round(float(torch.cat(divergences).mean()), 9))
 
 
 @contextmanager
-def _disturbed(model: Any, seed: int) -> Iterator[None]:
-    """Each value that a decoder layer gives is off by up to `DISTURBANCE` of itself, by `seed`."""
-    random = torch.Generator().manual_seed(seed)
+def _disturbed(model: Any) -> Iterator[None]:
+    """Each value that a decoder layer gives is off by up to `DISTURBANCE` of itself, each time the same."""
+    random = torch.Generator().manual_seed(0)
 
     def disturb(_: Any, __: Any, output: torch.Tensor) -> torch.Tensor:
         off = torch.rand(output.shape, generator=random).to(output.device) * 2 - 1
