@@ -10,6 +10,7 @@ import torch
 
 from data.errors import UserError
 from data.probes import Probes
+from finetune.training.probes import Asked, probe_all
 from serve.adopt import probes as computing
 from serve.adopt.adopt import adopt
 from serve.adopt.folder import look
@@ -109,3 +110,23 @@ def test_without_training_nothing_is_started(
     monkeypatch.setattr(subprocess, "Popen", None)
     with pytest.raises(UserError, match="probes need training installed, and peft is not here"):
         computing.compute(adapter, grafts.base, tmp_path / "probes.json", 100)
+
+
+def test_rounding_says_how_far_an_adapter_magnifies_what_it_does_to_the_base(grafts: Grafts) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    lora = LoraConfig(r=4, lora_alpha=4, target_modules=["q_proj", "down_proj"])
+    adapted = get_peft_model(grafts.model, lora).eval()
+    asked: list[Asked] = [("fixed", list(range(5, 25)), [15, 16, 17, 18, 19])]
+    try:
+        without = probe_all(adapted, asked, "dense").rounding
+        assert without and 0 < without.base == without.adapter, "its B is zero: it is the base"
+        with torch.no_grad():
+            for name, values in adapted.named_parameters():
+                if "lora_B" in name:
+                    values.copy_(torch.randn(values.shape, generator=torch.Generator().manual_seed(3)))
+        strong = probe_all(adapted, asked, "dense").rounding
+        assert strong and strong.base == without.base
+        assert strong.adapter != strong.base
+    finally:
+        adapted.unload()
