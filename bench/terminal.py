@@ -167,4 +167,6 @@ def _environment(more: dict[str, str] | None) -> dict[str, str]:
 def _take_terminal() -> None:
     """In the child: the pseudo-terminal is its controlling one, so that Ctrl-C there is a signal here."""
     die_with_parent()
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # a shell in the background has them ignored
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -17,9 +17,6 @@ LONGEST = 512
 
 DISTURBANCE = 2**-6
 """Of a value: some times the last bit of a bfloat16, since less is rounded away. Only ratios are told."""
-EVERY = 2
-"""Of so many probes one is asked again for it: a pass of each would take twice the time."""
-
 FIXED = (
     "Hello! Who are you?",
     "What is the capital of Portugal?",
@@ -107,7 +104,7 @@ def _log_probs(model: Any, ids: list[int], places: list[int]) -> torch.Tensor:
 def _moved(model: Any, asked: list[Asked], still: list[torch.Tensor]) -> float:
     """Mean divergence of a model from what it said, when every layer's output is disturbed."""
     divergences = []
-    for (_, ids, places), said in list(zip(asked, still, strict=True))[::EVERY]:
+    for (_, ids, places), said in zip(asked, still, strict=True):
         with _disturbed(model):
             shaken = _log_probs(model, ids, places)
         divergences.append((said.exp() * (said - shaken)).sum(-1))

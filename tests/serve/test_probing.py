@@ -103,7 +103,7 @@ def test_a_base_that_answers_otherwise_is_to_blame_itself() -> None:
         (0.003, 1, False),
         (0.003, 4, True),
         (0.0009, 0.1, True),
-        (0.007, 4, False),
+        (0.009, 4, False),
         (1.1 * BASE_KL, 1e9, False),
     ],
 )
