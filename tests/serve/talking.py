@@ -25,7 +25,7 @@ class TalkingEngine(TinyEngine):
     """`words N` says N words, `call ARGUMENTS` calls a tool, `raw` leaves a call as text, `length` is cut.
 
     `refuse`, `break` and `die` fail: before the answer, in an event of the stream, by an exception in it.
-    `wait` never comes to its second word.
+    `wait` never comes to its second word, or to its answer.
     """
 
     def __init__(self, base_name: str) -> None:
@@ -61,6 +61,8 @@ class TalkingEngine(TinyEngine):
             options = body.get("stream_options") or {}
             wanted = options.get("include_usage") and usage
             return self._noted(_events(head, kind, deltas, finish, choices, wanted))
+        if kind == "wait":
+            await asyncio.Event().wait()
         message: dict[str, Any] = {
             "role": "assistant",
             "content": "".join(d.get("content", "") for d in deltas),
