@@ -73,6 +73,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The engine's tests take longest, and so begin first."""
     items.sort(key=lambda item: not item.nodeid.startswith(ENGINE))
 
 

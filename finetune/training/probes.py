@@ -17,6 +17,7 @@ LONGEST = 512
 
 DISTURBANCE = 2**-6
 """Of a value: some times the last bit of a bfloat16, since less is rounded away. Only ratios are told."""
+
 FIXED = (
     "Hello! Who are you?",
     "What is the capital of Portugal?",
@@ -49,8 +50,8 @@ def probe(model: Any, rows: Any, renderer: Renderer, computed: str) -> Probes:
 def probe_all(model: Any, asked: list[Asked], computed: str) -> Probes:
     """Probes of a PEFT model in evaluation mode."""
     with model.disable_adapter():
-        base = [_log_probs(model, ids, places) for _, ids, places in asked]
-    adapter = [_log_probs(model, ids, places) for _, ids, places in asked]
+        base, base_moved = _measured(model, asked)
+    adapter, adapter_moved = _measured(model, asked)
     found = []
     for (source, ids, places), b, a in zip(asked, base, adapter, strict=True):
         pairs = zip(places, _likeliest(b), _likeliest(a), strict=True)
@@ -59,9 +60,7 @@ def probe_all(model: Any, asked: list[Asked], computed: str) -> Probes:
                 source=source, token_ids=ids, places=[Place(at=at, base=b, adapter=a) for at, b, a in pairs]
             )
         )
-    with model.disable_adapter():
-        base_moved = _moved(model, asked, base)
-    rounding = Rounding(base=base_moved, adapter=_moved(model, asked, adapter))
+    rounding = Rounding(base=base_moved, adapter=adapter_moved)
     return Probes(computed=computed, rounding=rounding, probes=found)
 
 
@@ -101,14 +100,16 @@ def _log_probs(model: Any, ids: list[int], places: list[int]) -> torch.Tensor:
         return torch.log_softmax(logits.float(), -1)
 
 
-def _moved(model: Any, asked: list[Asked], still: list[torch.Tensor]) -> float:
-    """Mean divergence of a model from what it said, when every layer's output is disturbed."""
-    divergences = []
-    for (_, ids, places), said in zip(asked, still, strict=True):
+def _measured(model: Any, asked: list[Asked]) -> tuple[list[torch.Tensor], float]:
+    """What a model says of each, and its mean divergence from that when its layers' outputs are disturbed."""
+    said, divergences = [], []
+    for _, ids, places in asked:
+        still = _log_probs(model, ids, places)
         with _disturbed(model):
             shaken = _log_probs(model, ids, places)
-        divergences.append((said.exp() * (said - shaken)).sum(-1))
-    return max(0.0, round(float(torch.cat(divergences).mean()), 9))
+        said.append(still)
+        divergences.append((still.exp() * (still - shaken)).sum(-1))
+    return said, max(0.0, round(float(torch.cat(divergences).mean()), 9))
 
 
 @contextmanager

@@ -47,6 +47,9 @@ def test_mixed_answers_are_the_solo_answers(server: Server, models: list[str]) -
     async def scene() -> None:
         client = AsyncOpenAI(base_url=f"{server.url}/v1", api_key=server.key, timeout=300)
         alone = {request: await _answer(client, *request) for request in set(requests)}
+        for question in QUESTIONS:
+            texts = {_text(alone[model, question]) for model in set(models)}
+            assert len(texts) == len(set(models)), f"the adapters are too weak to tell apart: {texts}"
         nearest = {
             question: _nearest([alone[model, question] for model in set(models)]) for question in QUESTIONS
         }
