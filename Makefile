@@ -92,7 +92,7 @@ first-hour: $(DEV) ## a newcomer's first hour from a fresh clone on, played and 
 
 ##@ Measure
 .PHONY: bench-train bench-train-gpu bench-estimate bench-render bench-validate bench-registry bench-serve bench-eval
-.PHONY: bench-parity bench-bfcl bench-adopted
+.PHONY: bench-parity bench-bfcl bench-adopted bench-noisy
 bench-train: $(STAMP) base ## this trainer beside plain TRL and PEFT: tokens per second, memory, loss
 	@$(BIN)/python -m bench.train $(ARGS)
 
@@ -113,6 +113,9 @@ bench-registry: $(DEV) $(SYSTEM) ## uploads, names, lists, moves and size of a r
 
 bench-serve: $(DEV) base ## this server beside plain vLLM's: throughput, TTFT, loading adapters (ARGS="--base NAME")
 	@$(BIN)/python -m bench.serve $(ARGS)
+
+bench-noisy: $(DEV) base ## an honest client beside six hostile keys and three clients without one, for 15 minutes
+	@$(BIN)/python -m bench.noisy $(ARGS)
 
 bench-parity: $(DEV) base ## what the trainer's model and vLLM say at probes, of good adapters and of broken ones
 	@$(BIN)/python -m bench.eval --only parity $(ARGS)
