@@ -36,7 +36,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from data.mistakes import first_error
 from data.probes import TOP
 from serve.engine import plugin
-from serve.engine.defaults import KV_CACHE_GIB_ON_CPU, LORA_MODULES, SEQUENCES_ON_CPU
+from serve.engine.defaults import KV_CACHE_GIB_ON_CPU, LORA_MODULES, SEQUENCES, SEQUENCES_ON_CPU
 from serve.engine.protocol import Answer, EngineDied, served_name
 from serve.engine.shapes import check_shape, misfit
 from serve.engine.vllm_terms import in_vllms_terms
@@ -63,6 +63,7 @@ class VllmEngine:
 
     def __init__(self, settings: Settings) -> None:
         self.slots = settings.max_loras
+        self.sequences = _sequences()
         self.base_name = settings.base.name
         self.identity = ""
         self._settings = settings
@@ -221,6 +222,10 @@ def _set_environment() -> None:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(KV_CACHE_GIB_ON_CPU))
 
 
+def _sequences() -> int:
+    return SEQUENCES_ON_CPU if current_platform.is_cpu() else SEQUENCES
+
+
 def _arguments(settings: Settings) -> Namespace:
     """The arguments of `vllm serve` for this base."""
     mistral = settings.base.identity.renderer.name == "mistral"
@@ -237,6 +242,7 @@ def _arguments(settings: Settings) -> Namespace:
         *("--disable-log-stats", "--enable-prompt-tokens-details"),
         *("--enable-auto-tool-choice", "--tool-call-parser", "mistral" if mistral else "hermes"),
         *("--tool-strict-level", settings.tool_strict_level),
+        *("--max-num-seqs", str(_sequences())),
     ]
     if mistral:
         line += ["--tokenizer-mode", "mistral"]
@@ -250,7 +256,7 @@ def _arguments(settings: Settings) -> Namespace:
     if current_platform.is_cpu():
         # fp16 matrix products are 10 to 20 times slower than bf16 ones where the CPU has bf16 instructions,
         # and vLLM's AWQ kernel knows only these two.
-        line += ["--dtype", "bfloat16", "--max-num-seqs", str(SEQUENCES_ON_CPU)]
+        line += ["--dtype", "bfloat16"]
     args: Namespace = make_arg_parser(FlexibleArgumentParser()).parse_args(line)
     validate_parsed_serve_args(args)
     return args

@@ -20,6 +20,8 @@ from serve.settings import Settings
 MAX_VALUES = 2**16
 """Members of objects and lists, with the commas of texts: a long conversation has some thousands."""
 
+PLACE_BYTES = 2**12
+"""Of a request, about a thousand tokens: to read them takes the engine as long as a short answer."""
 
 MAX_NAMES = 8
 """Names that an error lists."""
@@ -41,6 +43,11 @@ async def parse(request: Request) -> dict[str, Any]:
     body = check_bounds(body)
     check_schemas(body)
     return body
+
+
+def places(body: dict[str, Any], size: int) -> int:
+    """How much of the engine a request of `size` bytes takes, in short answers: each of `n` is one."""
+    return max(body.get("n") or 1, -(-size // PLACE_BYTES))
 
 
 async def choose(
