@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serve.app import create_app
+from serve.engine.protocol import Answer
 from serve.errors import ApiError
 from serve.lifecycle import Bounds, Lifecycle
 from serve.lifecycle.admission import Admission
+from serve.registry.records import Version
 from tests import virtual_time
 from tests.serve import talking, tiny
 from tests.serve.leasing import Make, ask, maker, run, settle
@@ -24,6 +26,18 @@ from tests.serve.tiny import TinyServer
 
 MANY = 330
 """More than may be in flight and wait together."""
+
+
+class Crowded(TalkingEngine):
+    """Knows how many answers were asked of it that never come."""
+
+    sequences = 24
+    waited_for = 0
+
+    async def chat(self, body: dict[str, Any], version: Version | None) -> Answer:
+        if body["messages"][-1]["content"].startswith("wait"):
+            self.waited_for += body.get("n") or 1
+        return await super().chat(body, version)
 
 
 @pytest.fixture
@@ -36,8 +50,7 @@ def server(tmp_path: Path) -> TinyServer:
     """The real app and lifecycle, with the usual bounds, over an engine of 24 answers at a time."""
     base = tiny.make_base(tmp_path / "base")
     made = tiny.make_server(tmp_path / "registry", base)
-    engine = TalkingEngine(base.manifest.name)
-    engine.sequences = 24
+    engine = Crowded(base.manifest.name)
     state = made.app.state
     app = create_app(state.settings, made.registry, engine, Lifecycle(engine, made.registry.make_ready))
     for name in ("support", "sales"):
@@ -85,6 +98,8 @@ def test_a_short_chat_gets_in_beside_hundreds_of_another_key(
                 *chats(server, f"honest-{model}", [body("words 1", model=model)])
             )
             assert answer.status_code == 200, answer.text
+        assert isinstance(server.engine, Crowded)
+        assert 1 <= server.engine.waited_for <= 18, "the others are for keys with nothing inside"
         refused = [one.result() for one in greedy if one.done()]
         codes = Counter(answer.json()["error"]["code"] for answer in refused)
         assert codes.keys() == {"key_busy"}, "its own bound, not everybody's"
