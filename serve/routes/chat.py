@@ -15,7 +15,7 @@ from serve.registry.keys import Key
 from serve.registry.records import Version
 from serve.routes.chat_answer import Label
 from serve.routes.chat_document import ANSWER, REQUEST
-from serve.routes.chat_request import choose, parse, places
+from serve.routes.chat_request import check_prompt_logprobs, choose, parse, places
 from serve.routes.deadline import Deadline
 from serve.routes.stream import Stream
 from serve.watch import WatchedChat
@@ -43,6 +43,7 @@ async def create(request: Request, key: Chatting, x_session: Session = None) -> 
     try:
         body = await parse(request)
         seen.asks(body)
+        check_prompt_logprobs(body, len(await request.body()), key, state.settings)
         asked, version = await choose(body, state.settings, state.registry, key, x_session)
         seen.serves(version)
         async with deadline.kept():

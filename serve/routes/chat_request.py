@@ -7,13 +7,13 @@ from typing import Any
 from fastapi import Request
 
 from data.errors import shown
-from serve.auth import require
+from serve.auth import require, require_scope
 from serve.errors import ApiError
 from serve.registry import strict_json
 from serve.registry.keys import Key
 from serve.registry.records import Version
 from serve.routes.bounds import check_bounds
-from serve.routes.fields import IGNORED
+from serve.routes.fields import IGNORED, MAX_PROMPT_LOGPROBS
 from serve.routes.tools import check_schemas
 from serve.settings import Settings
 
@@ -47,7 +47,23 @@ async def parse(request: Request) -> dict[str, Any]:
 
 def places(body: dict[str, Any], size: int) -> int:
     """How much of the engine a request of `size` bytes takes, in short answers: each of `n` is one."""
+    if "prompt_logprobs" in body:
+        size *= 4  # each token of the prompt is compared with the whole vocabulary
     return max(body.get("n") or 1, -(-size // PLACE_BYTES))
+
+
+def check_prompt_logprobs(body: dict[str, Any], size: int, key: Key, settings: Settings) -> None:
+    """ApiError where the key may not ask for a prompt's log probabilities, or for so many of them."""
+    if (each := body.get("prompt_logprobs")) is None:
+        return
+    require_scope(key, "push", "prompt_logprobs")
+    tokens = min(size, settings.context or size)  # a token has a byte at least
+    if tokens * (each + 1) > MAX_PROMPT_LOGPROBS:
+        raise ApiError(
+            f"prompt_logprobs is {each}, which for a request of {size} bytes may be {tokens * (each + 1)} "
+            f"log probabilities, of {MAX_PROMPT_LOGPROBS}; ask for fewer, or send a shorter prompt.",
+            param="prompt_logprobs",
+        )
 
 
 async def choose(
