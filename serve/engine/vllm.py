@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import multiprocessing
 import os
+import secrets
 from argparse import Namespace
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,7 @@ class VllmEngine:
         self.identity = ""
         self._settings = settings
         self._asked = itertools.count(1)
+        self._salt = secrets.token_hex()
         self._starting: asyncio.Future[tuple[Namespace, Any]] | None = None
         self._client: Any = None
         self._models: Any = None
@@ -128,7 +130,8 @@ class VllmEngine:
         asked = SamplingParams(max_tokens=1, prompt_logprobs=TOP, detokenize=False)
         name = f"likeliest-{next(self._asked)}"
         lora = self._models.lora_requests[served_name(version)] if version else None
-        prompt = TokensPrompt(prompt_token_ids=token_ids)
+        # A cache of their own: what a chat finds there shall be of its own key.
+        prompt = TokensPrompt(prompt_token_ids=token_ids, cache_salt=self._salt)
         async for output in self._client.generate(prompt, asked, name, lora_request=lora):
             found = output.prompt_logprobs
         return [_ranked(found[place]) for place in places]

@@ -13,9 +13,10 @@ from serve.engine.protocol import Answer, EngineDied
 from serve.errors import ApiError
 from serve.registry.keys import Key
 from serve.registry.records import Version
+from serve.routes.budget import most_tokens, reserve
 from serve.routes.chat_answer import Label
 from serve.routes.chat_document import ANSWER, REQUEST
-from serve.routes.chat_request import check_prompt_logprobs, choose, parse, places
+from serve.routes.chat_request import check_prompt_logprobs, choose, parse, places, salt
 from serve.routes.deadline import Deadline
 from serve.routes.stream import Stream
 from serve.watch import WatchedChat
@@ -46,6 +47,9 @@ async def create(request: Request, key: Chatting, x_session: Session = None) -> 
         check_prompt_logprobs(body, len(await request.body()), key, state.settings)
         asked, version = await choose(body, state.settings, state.registry, key, x_session)
         seen.serves(version)
+        body["cache_salt"] = salt(state.salt, key)
+        tokens = most_tokens(body, len(await request.body()), state.settings)
+        left = await reserve(state.registry.storage.budgets, key, tokens, held, seen.used)
         async with deadline.kept():
             try:
                 answer = await _begin(request, body, version, key, held, seen)
@@ -58,6 +62,7 @@ async def create(request: Request, key: Chatting, x_session: Session = None) -> 
         await held.aclose()
         raise
     label = Label(asked, version, state.engine.base_name)
+    label.headers |= left
     if isinstance(answer, dict):
         seen.answered(answer)
         await held.aclose()

@@ -1,6 +1,7 @@
 """From a request's bytes to what the engine is asked: parsed, bounded, and its adapter resolved once."""
 
 import asyncio
+import hmac
 import re
 from typing import Any
 
@@ -50,6 +51,11 @@ def places(body: dict[str, Any], size: int) -> int:
     if "prompt_logprobs" in body:
         size *= 4  # each token of the prompt is compared with the whole vocabulary
     return max(body.get("n") or 1, -(-size // PLACE_BYTES))
+
+
+def salt(secret: bytes, key: Key) -> str:
+    """What the engine keeps a tenant's prefixes apart by: `cached_tokens` then tells of its own alone."""
+    return hmac.digest(secret, key.tenant.encode(), "sha256").hex()
 
 
 def check_prompt_logprobs(body: dict[str, Any], size: int, key: Key, settings: Settings) -> None:
