@@ -2,11 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 FILE = "probes.json"
 TOP = 20
 """Most likely tokens that are kept of each distribution; what vLLM gives at most by default."""
+
+MAX_TOKENS = 2**13
+"""In all probes together: a server reads each twice before it lets the adapter in, and others wait meanwhile.
+A trainer writes 12 prompts of 512 tokens at most, and 4 short ones."""
 
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 LogProb = Annotated[float, Field(le=0.01, ge=-1e4, allow_inf_nan=False)]
@@ -49,3 +53,13 @@ class Probes(_Shape):
     computed: str = Field(max_length=100)
     rounding: Rounding | None = None
     probes: list[Probe] = Field(min_length=1, max_length=64)
+
+    @field_validator("probes")
+    @classmethod
+    def _bounded(cls, probes: list[Probe]) -> list[Probe]:
+        tokens = sum(len(probe.token_ids) for probe in probes)
+        if tokens > MAX_TOKENS:
+            raise ValueError(
+                f"they have {tokens} tokens together, more than {MAX_TOKENS}; give fewer or shorter ones"
+            )
+        return probes

@@ -21,6 +21,11 @@ class AnswerReader:
         """Why each choice ended, as far as they have."""
 
     @property
+    def told(self) -> bool:
+        """Whether the engine has said how many tokens there were."""
+        return self._usage is not None
+
+    @property
     def prompt_tokens(self) -> int:
         """0 where a stream was cut before the engine had said it."""
         return int(self._usage["prompt_tokens"]) if self._usage else 0

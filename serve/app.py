@@ -20,7 +20,20 @@ from serve.origins import allow_origins
 from serve.preload import held_before
 from serve.registry.registry import Registry
 from serve.request_ids import RequestIds
-from serve.routes import adapters, aliases, base, chat, document, gate, keys, metrics, models, upkeep, uploads
+from serve.routes import (
+    adapters,
+    aliases,
+    base,
+    chat,
+    document,
+    gate,
+    keys,
+    metrics,
+    models,
+    upkeep,
+    uploads,
+    usage,
+)
 from serve.settings import Settings
 from serve.watch import Watch
 
@@ -52,6 +65,9 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
+_RESOURCES = (chat, models, base, adapters, aliases, gate, uploads, keys, usage, upkeep, metrics, document)
+
+
 def create_app(settings: Settings, registry: Registry, engine: Engine, lifecycle: Lifecycle) -> FastAPI:
     """Only the routes that are listed here exist; each but /health asks for an API key."""
     app = FastAPI(
@@ -61,9 +77,12 @@ def create_app(settings: Settings, registry: Registry, engine: Engine, lifecycle
     app.state.registry = registry
     app.state.engine = engine
     app.state.lifecycle = lifecycle
-    app.state.watch = watch = Watch(Metrics(settings.measured_versions), tracing.start())
+    app.state.watch = watch = Watch(
+        Metrics(settings.measured_versions), tracing.start(), registry.storage.usage
+    )
+    app.state.salt = secrets.token_bytes(32)
     lifecycle.observe = watch.load_phase
-    for resource in (chat, models, base, adapters, aliases, gate, uploads, keys, upkeep, metrics, document):
+    for resource in _RESOURCES:
         app.include_router(resource.router)
     app.add_middleware(BodyLimit, limit=settings.body_limit, stall=settings.stall_seconds)
     app.add_middleware(RequestIds, metrics=watch.metrics)
@@ -83,6 +102,10 @@ async def _watched(app: FastAPI) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        try:
+            await asyncio.to_thread(app.state.registry.storage.usage.write)
+        except UserError as error:
+            log.warning("what was used in the last seconds is lost: %s", error)
         if traces := app.state.watch.traces:
             await asyncio.to_thread(traces.close)
 
@@ -127,5 +150,6 @@ async def _tell(app: FastAPI, identity: str) -> None:
     servers, loaded = app.state.registry.storage.servers, app.state.lifecycle.loaded()
     try:
         await asyncio.to_thread(servers.alive, identity, app.state.settings.url, loaded)
+        await asyncio.to_thread(app.state.registry.storage.usage.write)
     except UserError as error:
-        log.warning("could not tell the registry what is loaded: %s", error)
+        log.warning("could not tell the registry what is loaded and used: %s", error)

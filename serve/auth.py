@@ -26,13 +26,7 @@ def _needs(scope: Scope) -> Callable[..., Awaitable[Key]]:
 async def key_for(scope: Scope, request: Request, given: HTTPAuthorizationCredentials | None) -> Key:
     """The key of a request; ApiError where it may not do what needs `scope`, or not to its path's adapter."""
     found = await _known(request, given)
-    if not found.may(scope):
-        raise ApiError(
-            f"The API key {found.name!r} has the scopes {', '.join(found.scopes)}, and this needs {scope}; "
-            "use another key.",
-            status=403,
-            code="insufficient_scope",
-        )
+    require_scope(found, scope)
     if (adapter := request.path_params.get("adapter")) is not None:
         require(found, adapter)
     return found
@@ -89,6 +83,18 @@ async def _known(request: Request, given: HTTPAuthorizationCredentials | None) -
         )
     request.state.key = found
     return found
+
+
+def require_scope(key: Key, scope: Scope, param: str | None = None) -> None:
+    """ApiError unless the key may do what needs this scope: the request, or a field of it."""
+    if not key.may(scope):
+        raise ApiError(
+            f"The API key {key.name!r} has the scopes {', '.join(key.scopes)}, and {param or 'this'} needs "
+            f"{scope}; use another key.",
+            status=403,
+            code="insufficient_scope",
+            param=param,
+        )
 
 
 def require(key: Key, adapter: str) -> None:

@@ -1,7 +1,7 @@
 """What a server measures of itself: Prometheus series for each adapter version, never too many of them."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
@@ -19,6 +19,9 @@ OTHER = "(other)"
 """All versions together for which there was no room."""
 NONE = "(none)"
 """Requests that ended before it was known what answers them."""
+
+KEYS = 100
+"""Keys with series of their own; all others together are `OTHER`."""
 
 IDLE_SECONDS = 3600
 """A version unused for this long gives its series up to one that has none. So at most `most` versions have
@@ -71,6 +74,13 @@ class Metrics:
             ("method", "route", "status"),
             registry=self._registry,
         )
+        self._key_tokens = Counter(
+            "enxerto_key_tokens",
+            "Tokens of a key's requests and answers.",
+            ("key", "kind"),
+            registry=self._registry,
+        )
+        self._keys: set[str] = set()
         self._slots = self._single("slots", "Versions that the engine holds at most.")
         self._healthy = self._single("engine_up", "1 while the engine answers.")
         self._single("start_time_seconds", "When the server started, in Unix time.").set(time.time())
@@ -91,6 +101,14 @@ class Metrics:
         series.used = self._clock()
         self._versions[labels] = series
         return series
+
+    def key_used(self, key: str, prompt_tokens: int, completion_tokens: int) -> None:
+        """A request of this key has ended."""
+        if key not in self._keys and len(self._keys) >= KEYS:
+            key = OTHER
+        self._keys.add(key)
+        self._key_tokens.labels(key, "prompt").inc(prompt_tokens)
+        self._key_tokens.labels(key, "completion").inc(completion_tokens)
 
     def load_phase(self, version: Version, phase: str, seconds: float, failed: bool) -> None:
         """One phase of a load has ended."""
@@ -118,9 +136,10 @@ class Metrics:
         self._slots.set(slots)
         self._healthy.set(healthy)
 
-    def text(self, reaches: Callable[[str], bool] = lambda adapter: True) -> bytes:
-        """Everything in Prometheus's text format, without the adapters that `reaches` denies."""
-        return generate_latest(_View(self._registry, reaches))
+    def text(self, reaches: Callable[[str], bool] = lambda adapter: True, key: str | None = None) -> bytes:
+        """Everything in Prometheus's text format, without the adapters that `reaches` denies; of all keys, or
+        of `key` alone."""
+        return generate_latest(_View(self._registry, reaches, key))
 
     def _own(self, kind: type[M], name: str, what: str, *more: str, **options: Any) -> M:
         """A metric with series for each version."""
@@ -186,20 +205,24 @@ class Series:
 class _View(Collector):
     """What one reader sees of the metrics; no creation times, which would double the series."""
 
-    def __init__(self, registry: CollectorRegistry, reaches: Callable[[str], bool]) -> None:
+    def __init__(self, registry: CollectorRegistry, reaches: Callable[[str], bool], key: str | None) -> None:
         self._registry = registry
         self._reaches = reaches
+        self._key = key
 
     def collect(self) -> Iterator[Metric]:
         for metric in self._registry.collect():
             metric.samples = [
                 sample
                 for sample in metric.samples
-                if not sample.name.endswith("_created") and self._shown(sample.labels.get("adapter"))
+                if not sample.name.endswith("_created") and self._shown(sample.labels)
             ]
             yield metric
 
-    def _shown(self, adapter: str | None) -> bool:
+    def _shown(self, labels: Mapping[str, str]) -> bool:
+        if (key := labels.get("key")) is not None:
+            return self._key in (None, key)
+        adapter = labels.get("adapter")
         return adapter in (None, BASE, OTHER, NONE) or self._reaches(adapter)
 
 

@@ -1,24 +1,30 @@
 """Before a version is ready its probes are replayed: the engine must say what the trainer's model said."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 from data.errors import UserError
 from data.probes import FILE, Probes, Rounding
 from serve import parity
-from serve.engine.protocol import Engine
+from serve.engine.protocol import Engine, EngineDied
+from serve.engine.supervisor import MOST_DEADLY
 from serve.parity import Agreement, Named
 from serve.registry.folders import COMPUTED
 from serve.registry.records import Version
 from serve.registry.storage import Storage
 from serve.registry.verdicts import Verdict
 
+SECONDS = 300
+"""For the probes of one version, while the next one waits. Where nothing else runs they take some."""
+
 
 class Prober:
     """Replays probes once for an adapter's bytes and an engine; the registry keeps the verdict."""
 
-    def __init__(self, engine: Engine, storage: Storage) -> None:
-        self._engine, self._storage = engine, storage
+    def __init__(self, engine: Engine, storage: Storage, seconds: float = SECONDS) -> None:
+        self._engine, self._storage, self._seconds = engine, storage, seconds
+        self._deadly: Counter[str] = Counter()
 
     async def __call__(self, version: Version) -> None:
         """For a version in the engine; UserError with what disagrees. One without probes passes."""
@@ -27,10 +33,29 @@ class Prober:
             return
         verdict = await asyncio.to_thread(verdicts.find, version.digest, self._engine.identity)
         if verdict is None:
-            verdict = await replay(self._engine, await asyncio.to_thread(self._probes, blob), version)
+            verdict = await self._replayed(await asyncio.to_thread(self._probes, blob), version)
             await asyncio.to_thread(verdicts.keep, version.digest, verdict)
         if verdict.why:
             raise UserError(verdict.why)
+
+    async def _replayed(self, probes: Probes, version: Version) -> Verdict:
+        """The verdict, in time; probes that an engine dies of are not asked again and again."""
+        deaths = self._deadly[version.digest]
+        if deaths >= MOST_DEADLY:
+            raise UserError(f"parity: the engine died {deaths} times under its probes; push it without them.")
+        try:
+            async with asyncio.timeout(self._seconds):
+                verdict = await replay(self._engine, probes, version)
+        except TimeoutError:
+            raise UserError(
+                f"parity: its probes took longer than {self._seconds:g} s; push it with fewer, or when the "
+                "server has less to do."
+            ) from None
+        except EngineDied:
+            self._deadly[version.digest] += 1
+            raise
+        self._deadly.pop(version.digest, None)
+        return verdict
 
     def _probes(self, blob: str) -> Probes:
         return Probes.model_validate_json(b"".join(self._storage.blobs.read(blob)))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -66,6 +67,11 @@ class Settings:
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
+
+    @cached_property
+    def context(self) -> int | None:
+        """Tokens of prompt and answer at most, as far as that is known."""
+        return self.max_model_len or context_of(self.folder)
 
     def names_base(self, model: str) -> bool:
         return model == self.base.name or model in BASE_ALIASES

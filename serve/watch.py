@@ -18,6 +18,7 @@ from serve.errors import known
 from serve.limits import Refused
 from serve.metrics import Metrics
 from serve.registry.records import Version
+from serve.registry.usage import Usage
 from serve.request_ids import REQUEST_LOG, current
 from serve.tracing import Stage, Traces
 from serve.usage import HiddenUsage, ask_for_usage
@@ -31,8 +32,9 @@ log = logging.getLogger(REQUEST_LOG)
 class Watch:
     """Watches the chat requests and the loads of one server."""
 
-    def __init__(self, metrics: Metrics, traces: Traces | None) -> None:
+    def __init__(self, metrics: Metrics, traces: Traces | None, usage: Usage) -> None:
         self.metrics = metrics
+        self.usage = usage
         self.traces = traces
         self._loads: dict[str, Stage] = {}
 
@@ -106,6 +108,14 @@ class WatchedChat:
         self._reader.whole(answer)
         self._complete = True
 
+    def used(self) -> int | None:
+        """Tokens that it cost; None where nobody knows: its client left, or its time was up, while the engine
+        was at it."""
+        status = self._error[0] if self._error else None
+        if self._lent and not self._reader.told and (status in (499, 504) or not (self._complete or status)):
+            return None
+        return self._reader.prompt_tokens + self._reader.completion_tokens
+
     async def events(self, events: AsyncIterator[str]) -> AsyncGenerator[str, None]:
         """The events of its answer as the client gets them. Closing this closes them."""
         try:
@@ -152,6 +162,9 @@ class WatchedChat:
         series.duration.observe(ended - self._began)
         series.prompt_tokens.inc(reader.prompt_tokens)
         series.completion_tokens.inc(reader.completion_tokens)
+        adapter = self._version.name if self._version else None
+        self._watch.usage.add(self._key, adapter, reader.prompt_tokens, reader.completion_tokens)
+        self._watch.metrics.key_used(self._key, reader.prompt_tokens, reader.completion_tokens)
         for reason in reader.finishes:
             series.finished(reason)
         for kind in broken:

@@ -1,7 +1,7 @@
 """`serve`: the server and its registry on the command line. Heavy imports wait for their command."""
 
 from data import commands
-from serve.cli import chat, doctor, gate, keys, registry, server, top, upkeep
+from serve.cli import chat, doctor, gate, keys, registry, server, top, upkeep, usage
 
 app = commands.program("Serve LoRA adapters from one AWQ base, and manage their versions.")
 
@@ -20,6 +20,7 @@ for command in (
     server.logs,
     doctor.doctor,
     top.top,
+    usage.usage,
     upkeep.gc,
     upkeep.fsck,
     upkeep.export,

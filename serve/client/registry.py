@@ -1,5 +1,6 @@
 """What the command line asks of a server's registry."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -154,16 +155,32 @@ def create_key(
     adapters: list[str] | None,
     expires: datetime | None,
     url: str | None = None,
+    group: str | None = None,
+    limits: Mapping[str, int | None] = {},
 ) -> dict[str, Any]:
     """Make a key; its secret is in the answer, and nowhere else."""
     until = expires.isoformat() if expires else None
-    body = {"name": checked_name(name, "key name"), "scopes": scopes, "adapters": adapters, "expires": until}
+    body: dict[str, Any] = {"scopes": scopes, "adapters": adapters, "expires": until}
+    body["name"] = checked_name(name, "key name")
+    # A server of before knows no more.
+    body |= {field: value for field, value in {"group": group, **limits}.items() if value is not None}
     return ask("POST", "/v1/keys", url, body)
 
 
 def keys(url: str | None = None) -> list[dict[str, Any]]:
     """Every key, without its secret."""
     found: list[dict[str, Any]] = ask("GET", "/v1/keys", url)["data"]
+    return found
+
+
+def limit_key(name: str, limits: Mapping[str, int | None], url: str | None = None) -> dict[str, Any]:
+    """Hold a key to these limits, and to no others."""
+    return ask("PUT", f"/v1/keys/{checked_name(name, 'key name')}/limits", url, dict(limits))
+
+
+def usage(days: int, url: str | None = None) -> list[dict[str, Any]]:
+    """Requests and tokens of the last days, by day, key and adapter."""
+    found: list[dict[str, Any]] = ask("GET", f"/v1/usage?days={days}", url)["data"]
     return found
 
 

@@ -6,5 +6,9 @@ LORA_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", 
 KV_CACHE_GIB_ON_CPU = 1
 """Unless VLLM_CPU_KVCACHE_SPACE says another."""
 
-SEQUENCES_ON_CPU = 16
-"""Answered at a time; more of them share the same arithmetic and only wait for each other."""
+SEQUENCES_ON_CPU = 24
+"""Answered at a time, a quarter of them only for keys with nothing else under way; more of them share the
+same arithmetic and only wait for each other."""
+
+SEQUENCES = 256
+"""The same elsewhere: vLLM's own default but on the largest GPUs."""

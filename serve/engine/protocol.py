@@ -32,12 +32,13 @@ class EngineDied(EngineUnavailable):
 
 
 class Engine(Protocol):
-    """One base model with room for `slots` adapters at a time.
+    """One base model with room for `slots` adapters and `sequences` answers at a time; more of them wait.
 
     `add` and `chat`, and the iterator of `chat`, raise EngineDied where the engine dies under them.
     """
 
     slots: int
+    sequences: int
     base_name: str
 
     @property

@@ -70,6 +70,7 @@ class Supervisor:
         self._patience = patience or Patience()
         self._engine = make()
         self.slots, self.base_name = self._engine.slots, self._engine.base_name
+        self.sequences = self._engine.sequences
         self.adapters: Adapters | None = None
         """Whom to tell of a death."""
         self._life: _Life | None = None

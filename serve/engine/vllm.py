@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import multiprocessing
 import os
+import secrets
 from argparse import Namespace
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +37,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from data.mistakes import first_error
 from data.probes import TOP
 from serve.engine import plugin
-from serve.engine.defaults import KV_CACHE_GIB_ON_CPU, LORA_MODULES, SEQUENCES_ON_CPU
+from serve.engine.defaults import KV_CACHE_GIB_ON_CPU, LORA_MODULES, SEQUENCES, SEQUENCES_ON_CPU
 from serve.engine.protocol import Answer, EngineDied, served_name
 from serve.engine.shapes import check_shape, misfit
 from serve.engine.vllm_terms import in_vllms_terms
@@ -63,10 +64,12 @@ class VllmEngine:
 
     def __init__(self, settings: Settings) -> None:
         self.slots = settings.max_loras
+        self.sequences = _sequences()
         self.base_name = settings.base.name
         self.identity = ""
         self._settings = settings
         self._asked = itertools.count(1)
+        self._salt = secrets.token_hex()
         self._starting: asyncio.Future[tuple[Namespace, Any]] | None = None
         self._client: Any = None
         self._models: Any = None
@@ -127,7 +130,8 @@ class VllmEngine:
         asked = SamplingParams(max_tokens=1, prompt_logprobs=TOP, detokenize=False)
         name = f"likeliest-{next(self._asked)}"
         lora = self._models.lora_requests[served_name(version)] if version else None
-        prompt = TokensPrompt(prompt_token_ids=token_ids)
+        # A cache of their own: what a chat finds there shall be of its own key.
+        prompt = TokensPrompt(prompt_token_ids=token_ids, cache_salt=self._salt)
         async for output in self._client.generate(prompt, asked, name, lora_request=lora):
             found = output.prompt_logprobs
         return [_ranked(found[place]) for place in places]
@@ -221,6 +225,10 @@ def _set_environment() -> None:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(KV_CACHE_GIB_ON_CPU))
 
 
+def _sequences() -> int:
+    return SEQUENCES_ON_CPU if current_platform.is_cpu() else SEQUENCES
+
+
 def _arguments(settings: Settings) -> Namespace:
     """The arguments of `vllm serve` for this base."""
     mistral = settings.base.identity.renderer.name == "mistral"
@@ -237,6 +245,7 @@ def _arguments(settings: Settings) -> Namespace:
         *("--disable-log-stats", "--enable-prompt-tokens-details"),
         *("--enable-auto-tool-choice", "--tool-call-parser", "mistral" if mistral else "hermes"),
         *("--tool-strict-level", settings.tool_strict_level),
+        *("--max-num-seqs", str(_sequences())),
     ]
     if mistral:
         line += ["--tokenizer-mode", "mistral"]
@@ -250,7 +259,7 @@ def _arguments(settings: Settings) -> Namespace:
     if current_platform.is_cpu():
         # fp16 matrix products are 10 to 20 times slower than bf16 ones where the CPU has bf16 instructions,
         # and vLLM's AWQ kernel knows only these two.
-        line += ["--dtype", "bfloat16", "--max-num-seqs", str(SEQUENCES_ON_CPU)]
+        line += ["--dtype", "bfloat16"]
     args: Namespace = make_arg_parser(FlexibleArgumentParser()).parse_args(line)
     validate_parsed_serve_args(args)
     return args

@@ -7,7 +7,7 @@ from typing import Any
 from data.ids import fitting
 
 SMALLEST_TOP_P = 1e-9
-"""vLLM refuses 0, which means the likeliest token alone; so does this."""
+"""vLLM refuses 0, which means the likeliest token alone; so does this. What is less may be 0 to a GPU."""
 
 GREEDY = 1e-5
 """vLLM's own bound: temperatures below it are greedy."""
@@ -44,8 +44,8 @@ def in_vllms_terms(body: dict[str, Any], max_model_len: int, mistral: bool) -> d
     for name in ("max_tokens", "max_completion_tokens"):
         if name in body:
             body[name] = min(int(body[name]), max_model_len)
-    if body.get("top_p") == 0:
-        body["top_p"] = SMALLEST_TOP_P
+    if "top_p" in body:
+        body["top_p"] = max(body["top_p"], SMALLEST_TOP_P)
     if body.get("n", 1) > 1 and body.get("temperature", 1) < GREEDY:
         # Sampling from one token: vLLM has no greedy answers to choose from.
         body |= {"temperature": 1.0, "top_k": 1}

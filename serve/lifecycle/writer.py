@@ -49,6 +49,10 @@ class Lifecycle:
         self._slots = Slots(engine, self._entries, self._clock, backoff)
         self._base = Admission("base", "the base", bounds, lambda: None)
         self._base.open()
+        self._sequences = Admission("engine", "the engine", Bounds(engine.sequences), lambda: None)
+        self._sequences.open()
+        self._last_load: dict[str, int] = {}
+        """When a version came in that a key waited for, of the keys that wait now."""
         self._worker: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
 
@@ -74,27 +78,32 @@ class Lifecycle:
             self._give_back(entry)
 
     @asynccontextmanager
-    async def lease(self, version: Version | None) -> AsyncIterator[None]:
+    async def lease(self, version: Version | None, key: str = "", places: int = 1) -> AsyncIterator[None]:
         """Hold the version in the engine; None is the base, which is always there.
 
-        Waits for a load, a free slot, or for others of the same version. ApiError for a version that failed,
-        past a bound, or after too long a wait.
+        `places` is how much of the engine the request of this `key` takes, in short answers. Waits for a
+        load, a free slot, for others of the same version, and for a turn among all keys. ApiError for a
+        version that failed, past a bound, or after too long a wait.
         """
+        # The engine's own queue is in order of arrival, so nobody gets into it before there is room.
+        waited_out = self._sequences.entered(key, places, patient=True)
+        async with self._lent(version, key, places), waited_out:
+            yield
+
+    @asynccontextmanager
+    async def _lent(self, version: Version | None, key: str, places: int) -> AsyncIterator[None]:
         if version is None:
-            await self._base.enter()
-            try:
+            async with self._base.entered(key, places):
                 yield
-            finally:
-                self._base.leave()
             return
         entry = self._entry(version)
         self._ask_for(entry)
-        await entry.admission.enter()
+        places = await entry.admission.enter(key, places)
         entry.used = next(self._clock)
         try:
             yield
         finally:
-            self._give_back(entry)
+            self._give_back(entry, key, places)
 
     def keep(self, versions: Sequence[Version]) -> None:
         """Have these, and no others, stay in their slots when another needs one, and come in if they are not
@@ -152,9 +161,9 @@ class Lifecycle:
             self._entries[name] = Entry(version, admission)
         return self._entries[name]
 
-    def _give_back(self, entry: Entry) -> None:
+    def _give_back(self, entry: Entry, key: str = "", places: int = 1) -> None:
         entry.used = next(self._clock)
-        entry.admission.leave()
+        entry.admission.leave(key, places)
 
     def _ask_for(self, entry: Entry) -> None:
         """Give a version that is not there a place in the line; ApiError while it is left alone."""
@@ -201,10 +210,12 @@ class Lifecycle:
         return True
 
     def _next(self) -> Entry | None:
-        """What has waited longest for a slot and is still wanted; else one to have back in a free slot."""
+        """What has waited longest for a slot and is still wanted, of what the keys want whose last load was
+        longest ago; else one to have back in a free slot."""
         out = [one for one in self._entries.values() if one.state in (State.STORED, State.FAILED)]
-        for entry in sorted((one for one in out if one.place), key=lambda one: one.place or 0):
+        for entry in sorted((one for one in out if one.place), key=self._turn_of):
             if entry.admission.waiting or entry.kept:
+                self._note_turn(entry)
                 return entry
             entry.place = None  # whoever asked for it went away
         for entry in out:
@@ -215,6 +226,17 @@ class Lifecycle:
             if entry.pristine:
                 del self._entries[served_name(entry.version)]
         return None
+
+    def _turn_of(self, entry: Entry) -> tuple[int, int]:
+        """What comes first is least."""
+        turns = (self._last_load.get(key, 0) for key in entry.admission.keys_waiting)
+        return min(turns, default=0), entry.place or 0
+
+    def _note_turn(self, entry: Entry) -> None:
+        """It comes in, which is a turn of all keys that wait for it."""
+        waiting = {key for one in self._entries.values() for key in one.admission.keys_waiting}
+        self._last_load = {key: at for key, at in self._last_load.items() if key in waiting}
+        self._last_load |= dict.fromkeys(entry.admission.keys_waiting, next(self._clock))
 
     async def _bring_in(self, entry: Entry) -> None:
         entry.spare = False

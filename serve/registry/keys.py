@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from data.errors import UserError
 from serve.registry.database import Database
@@ -27,6 +28,24 @@ PREFIX = "enx_"
 _SECRET = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
 
 
+MOST = 2**53
+"""Of a limit: JSON numbers are exact up to it."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a key may use, on all servers of the registry together; None: as much as it likes."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    tokens_per_day: int | None = None
+
+    def check(self) -> None:
+        for name, most in vars(self).items():
+            if most is not None and not 1 <= most <= MOST:
+                raise UserError(f"{name} is {most}; give 1 to {MOST}, or none for no limit.")
+
+
 @dataclass(frozen=True)
 class Key:
     """A key without its secret. `adapters` None: all of them, and the base; times in UTC."""
@@ -37,6 +56,20 @@ class Key:
     created: datetime
     expires: datetime | None
     revoked: datetime | None
+    group: str | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    tokens_per_day: int | None = None
+
+    @property
+    def tenant(self) -> str:
+        """Whose caches the key shares: those of its group, or only its own."""
+        return f"key {self.name}" if self.group is None else f"group {self.group}"
+
+    @property
+    def limited(self) -> bool:
+        limits = (self.requests_per_minute, self.tokens_per_minute, self.tokens_per_day)
+        return any(limit is not None for limit in limits)
 
     def may(self, scope: Scope) -> bool:
         return any(SCOPES.index(held) >= SCOPES.index(scope) for held in self.scopes)
@@ -66,12 +99,17 @@ class Keys:
         scopes: list[Scope],
         adapters: list[str] | None = None,
         expires: datetime | None = None,
+        group: str | None = None,
+        limits: Limits = Limits(),
     ) -> str:
         """Make a key and return its secret, which is shown this once; UserError when the name is taken."""
         checked_name(name, "key name")
         if not scopes or (unknown := [scope for scope in scopes if scope not in SCOPES]):
             given = ", ".join(unknown) if scopes else "none"
             raise UserError(f"a key's scopes are of {', '.join(SCOPES)}; given was {given[:100]}.")
+        if group is not None:
+            checked_name(group, "group")
+        limits.check()
         for adapter in adapters or ():
             checked_name(adapter)
         if adapters is not None and "admin" in scopes:
@@ -93,6 +131,8 @@ class Keys:
                 created=datetime.now(UTC),
                 expires=expires,
                 revoked=None,
+                group=group,
+                **vars(limits),
             )
             session.add(row)
         return secret
@@ -100,10 +140,16 @@ class Keys:
     def revoke(self, name: str) -> None:
         """The key opens nothing any more; its name stays, in what it did. UnknownKey if there is none."""
         with self._database.write() as session:
-            row = session.get(KeyRow, name) if is_name(name) else None
-            if row is None:
-                raise UnknownKey(f"there is no key {name[:100]!r}; `serve keys ls` lists all.")
+            row = _existing(session, name)
             row.revoked = row.revoked or datetime.now(UTC)
+
+    def limit(self, name: str, limits: Limits) -> None:
+        """Hold the key to these limits from now on, and to no others. UnknownKey if there is none."""
+        limits.check()
+        with self._database.write() as session:
+            row = _existing(session, name)
+            for limit, most in vars(limits).items():
+                setattr(row, limit, most)
 
     def all(self) -> list[Key]:
         """By name."""
@@ -136,4 +182,22 @@ def hashed(secret: str) -> str:
 def _key(row: KeyRow) -> Key:
     adapters = None if row.adapters is None else tuple(row.adapters)
     scopes = tuple(scope for scope in SCOPES if scope in row.scopes)
-    return Key(row.name, scopes, adapters, row.created, row.expires, row.revoked)
+    return Key(
+        row.name,
+        scopes,
+        adapters,
+        row.created,
+        row.expires,
+        row.revoked,
+        row.group,
+        row.requests_per_minute,
+        row.tokens_per_minute,
+        row.tokens_per_day,
+    )
+
+
+def _existing(session: Session, name: str) -> KeyRow:
+    row = session.get(KeyRow, name) if is_name(name) else None
+    if row is None:
+        raise UnknownKey(f"there is no key {name[:100]!r}; `serve keys ls` lists all.")
+    return row

@@ -9,6 +9,7 @@ from serve.failpoints import reach
 from serve.registry.aliases import Expected
 from serve.registry.folders import COMPUTED, ENGINE, whole
 from serve.registry.index import NewVersion
+from serve.registry.keys import Limits
 from serve.registry.provenance import provenance
 from serve.registry.reading import ReadRegistry
 from serve.registry.records import (
@@ -57,6 +58,11 @@ class Registry(ReadRegistry):
     def revoke_key(self, name: str) -> None:
         """Have a key open nothing any more; UnknownKey."""
         self.storage.keys.revoke(name)
+        self._names.forget()
+
+    def limit_key(self, name: str, limits: Limits) -> None:
+        """Hold a key to these limits and no others; UnknownKey."""
+        self.storage.keys.limit(name, limits)
         self._names.forget()
 
     def add(

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from data.errors import UserError
 from serve.registry.aliases import Aliases
 from serve.registry.blobs import BlobStore, LocalBlobs
+from serve.registry.budgets import Budgets
 from serve.registry.database import Database, sqlite_url
 from serve.registry.folders import VersionFolders
 from serve.registry.index import Index
@@ -16,6 +17,7 @@ from serve.registry.policies import Policies
 from serve.registry.reports import Reports
 from serve.registry.servers import Servers
 from serve.registry.staging import Staging
+from serve.registry.usage import Usage
 from serve.registry.verdicts import Verdicts
 
 
@@ -29,6 +31,7 @@ class Storage:
         self.keys, self.servers = Keys(self.database), Servers(self.database)
         self.verdicts, self.reports = Verdicts(self.database), Reports(self.database)
         self.policies = Policies(self.database)
+        self.budgets, self.usage = Budgets(self.database), Usage(self.database)
         self.blobs = _blobs(blobs, folder)
         self.folders = VersionFolders(folder / "versions", self.blobs)
         self.staging = Staging(folder / "staging", self.blobs)

@@ -118,7 +118,8 @@ class MoveRow(Table):
 
 
 class KeyRow(Table):
-    """An API key; only the SHA-256 of its secret is kept. `adapters` null means all of them."""
+    """An API key; only the SHA-256 of its secret is kept. `adapters` null means all of them, and a limit of
+    null is none. Keys of one `group` share a cache."""
 
     __tablename__ = "keys"
     name: Mapped[str] = mapped_column(primary_key=True)
@@ -128,6 +129,10 @@ class KeyRow(Table):
     created: Mapped[datetime]
     expires: Mapped[datetime | None]
     revoked: Mapped[datetime | None]
+    group: Mapped[str | None]
+    requests_per_minute: Mapped[int | None] = mapped_column(BigInteger)
+    tokens_per_minute: Mapped[int | None] = mapped_column(BigInteger)
+    tokens_per_day: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class ServerRow(Table):
@@ -175,6 +180,30 @@ class ReportRow(Table):
     evidence: Mapped[dict[str, Any]]
     by: Mapped[str | None]
     time: Mapped[datetime]
+
+
+class BudgetRow(Table):
+    """What a key with limits used or reserved in the last minute and day of Unix time that it asked in."""
+
+    __tablename__ = "budgets"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    minute: Mapped[int] = mapped_column(BigInteger)
+    requests: Mapped[int] = mapped_column(BigInteger)
+    minute_tokens: Mapped[int] = mapped_column(BigInteger)
+    day: Mapped[int] = mapped_column(BigInteger)
+    day_tokens: Mapped[int] = mapped_column(BigInteger)
+
+
+class UsageRow(Table):
+    """What a key used of an adapter on a day of Unix time; the adapter is empty for the base."""
+
+    __tablename__ = "usage"
+    day: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    adapter: Mapped[str] = mapped_column(primary_key=True)
+    requests: Mapped[int] = mapped_column(BigInteger)
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
 
 
 class RevisionRow(Table):

@@ -11,10 +11,12 @@ from fastapi.responses import JSONResponse
 from serve.auth import Chatting, Unsolved
 from serve.engine.protocol import Answer, EngineDied
 from serve.errors import ApiError
+from serve.registry.keys import Key
 from serve.registry.records import Version
+from serve.routes.budget import most_tokens, reserve
 from serve.routes.chat_answer import Label
 from serve.routes.chat_document import ANSWER, REQUEST
-from serve.routes.chat_request import choose, parse
+from serve.routes.chat_request import check_prompt_logprobs, choose, parse, places, salt
 from serve.routes.deadline import Deadline
 from serve.routes.stream import Stream
 from serve.watch import WatchedChat
@@ -42,20 +44,25 @@ async def create(request: Request, key: Chatting, x_session: Session = None) -> 
     try:
         body = await parse(request)
         seen.asks(body)
+        check_prompt_logprobs(body, len(await request.body()), key, state.settings)
         asked, version = await choose(body, state.settings, state.registry, key, x_session)
         seen.serves(version)
+        body["cache_salt"] = salt(state.salt, key)
+        tokens = most_tokens(body, len(await request.body()), state.settings)
+        left = await reserve(state.registry.storage.budgets, key, tokens, held, seen.used)
         async with deadline.kept():
             try:
-                answer = await _begin(request, body, version, held, seen)
+                answer = await _begin(request, body, version, key, held, seen)
             except EngineDied:
                 # Nothing was said yet, so nobody can tell a second try from a first. A third might
                 # kill it again.
-                answer = await _begin(request, body, version, held, seen)
+                answer = await _begin(request, body, version, key, held, seen)
     except BaseException as error:
         seen.failed(error)
         await held.aclose()
         raise
     label = Label(asked, version, state.engine.base_name)
+    label.headers |= left
     if isinstance(answer, dict):
         seen.answered(answer)
         await held.aclose()
@@ -67,13 +74,19 @@ async def create(request: Request, key: Chatting, x_session: Session = None) -> 
 
 
 async def _begin(
-    request: Request, body: dict[str, Any], version: Version | None, held: AsyncExitStack, seen: WatchedChat
+    request: Request,
+    body: dict[str, Any],
+    version: Version | None,
+    key: Key,
+    held: AsyncExitStack,
+    seen: WatchedChat,
 ) -> Answer:
     """The engine's answer; what holds its version in the engine is put on `held`."""
     state, lease = request.app.state, AsyncExitStack()
+    takes = places(body, len(await request.body()))
 
     async def begun() -> Answer:
-        await lease.enter_async_context(state.lifecycle.lease(version))
+        await lease.enter_async_context(state.lifecycle.lease(version, key.name, takes))
         seen.lent()
         answer: Answer = await state.engine.chat(body, version)
         return answer

@@ -1,25 +1,28 @@
 """From a request's bytes to what the engine is asked: parsed, bounded, and its adapter resolved once."""
 
 import asyncio
+import hmac
 import re
 from typing import Any
 
 from fastapi import Request
 
 from data.errors import shown
-from serve.auth import require
+from serve.auth import require, require_scope
 from serve.errors import ApiError
 from serve.registry import strict_json
 from serve.registry.keys import Key
 from serve.registry.records import Version
 from serve.routes.bounds import check_bounds
-from serve.routes.fields import IGNORED
+from serve.routes.fields import IGNORED, MAX_PROMPT_LOGPROBS
 from serve.routes.tools import check_schemas
 from serve.settings import Settings
 
 MAX_VALUES = 2**16
 """Members of objects and lists, with the commas of texts: a long conversation has some thousands."""
 
+PLACE_BYTES = 2**12
+"""Of a request, about a thousand tokens: to read them takes the engine as long as a short answer."""
 
 MAX_NAMES = 8
 """Names that an error lists."""
@@ -41,6 +44,32 @@ async def parse(request: Request) -> dict[str, Any]:
     body = check_bounds(body)
     check_schemas(body)
     return body
+
+
+def places(body: dict[str, Any], size: int) -> int:
+    """How much of the engine a request of `size` bytes takes, in short answers: each of `n` is one."""
+    if "prompt_logprobs" in body:
+        size *= 4  # each token of the prompt is compared with the whole vocabulary
+    return max(body.get("n") or 1, -(-size // PLACE_BYTES))
+
+
+def salt(secret: bytes, key: Key) -> str:
+    """What the engine keeps a tenant's prefixes apart by: `cached_tokens` then tells of its own alone."""
+    return hmac.digest(secret, key.tenant.encode(), "sha256").hex()
+
+
+def check_prompt_logprobs(body: dict[str, Any], size: int, key: Key, settings: Settings) -> None:
+    """ApiError where the key may not ask for a prompt's log probabilities, or for so many of them."""
+    if (each := body.get("prompt_logprobs")) is None:
+        return
+    require_scope(key, "push", "prompt_logprobs")
+    tokens = min(size, settings.context or size)  # a token has a byte at least
+    if tokens * (each + 1) > MAX_PROMPT_LOGPROBS:
+        raise ApiError(
+            f"prompt_logprobs is {each}, which for a request of {size} bytes may be {tokens * (each + 1)} "
+            f"log probabilities, of {MAX_PROMPT_LOGPROBS}; ask for fewer, or send a shorter prompt.",
+            param="prompt_logprobs",
+        )
 
 
 async def choose(

@@ -18,6 +18,12 @@ MAX_STOPS = 16
 MAX_STOP_CHARACTERS = 256
 MAX_BIASES = 1024
 MAX_TOP_LOGPROBS = 20
+MIN_REPETITION_PENALTY = 0.01
+"""What is very near 0 is 0 to the engine, which divides by it."""
+
+MAX_PROMPT_LOGPROBS = 2**17
+"""Log probabilities of a prompt: one for each of its tokens, and as many more as are asked for."""
+
 MAX_INTEGER = 2**53
 """Beyond it JSON numbers are not exact everywhere."""
 
@@ -171,9 +177,9 @@ FIELDS: dict[str, Field] = {
         "vLLM's: the likeliest tokens to sample from.", maybe("integer", minimum=-1, maximum=2**31 - 1)
     ),
     "min_p": _engine("vLLM's.", maybe("number", minimum=0, maximum=1)),
-    "repetition_penalty": _engine("vLLM's.", maybe("number", exclusiveMinimum=0, maximum=10)),
+    "repetition_penalty": _engine("vLLM's.", maybe("number", minimum=MIN_REPETITION_PENALTY, maximum=10)),
     "prompt_logprobs": _engine(
-        "vLLM's: alternatives for each token of the prompt, for perplexity and parity.",
+        "vLLM's: alternatives for each token of the prompt, for perplexity and parity, to a push key.",
         maybe("integer", minimum=0, maximum=MAX_TOP_LOGPROBS),
     ),
     "add_generation_prompt": _engine("vLLM's, for perplexity and parity.", maybe("boolean")),

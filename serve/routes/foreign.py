@@ -68,7 +68,7 @@ FOREIGN: dict[str, Foreign] = {
     "mm_processor_kwargs": Foreign(_TEXT_ALONE, ({},)),
     "kv_transfer_params": Foreign("they reach into other machines"),
     "vllm_xargs": Foreign("they reach into the engine", ({},)),
-    "cache_salt": Foreign("caches are kept apart by adapter already"),
+    "cache_salt": Foreign("caches are kept apart by key and adapter already"),
     "priority": Foreign("requests take their turns", (0,)),
     "request_id": Foreign("send the header x-request-id"),
     "truncate_prompt_tokens": Foreign("a prompt that is too long is refused, not cut; send less", (-1,)),

@@ -2,13 +2,13 @@
 
 import asyncio
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from serve.auth import Administering, KeyFirst
-from serve.registry.keys import Key, Scope
+from serve.registry.keys import MOST, Key, Limits, Scope
 from serve.routes.parameters import example
 
 router = APIRouter(tags=["keys"], route_class=KeyFirst)
@@ -22,14 +22,30 @@ _KEY = {
 }
 
 
+Most = Annotated[int | None, Field(ge=1, le=MOST)]
+
+
 class NewKey(BaseModel):
-    """`adapters` are those that the key reaches; left out, all of them."""
+    """`adapters` are those that the key reaches; left out, all of them. Keys of one `group` share a cache."""
 
     model_config = ConfigDict(extra="forbid") | example(name="shop", scopes=["chat"], adapters=["support"])
     name: str
     scopes: list[Scope] = Field(min_length=1, max_length=3)
     adapters: list[str] | None = Field(default=None, max_length=1000)
     expires: AwareDatetime | None = None
+    group: str | None = None
+    requests_per_minute: Most = None
+    tokens_per_minute: Most = None
+    tokens_per_day: Most = None
+
+
+class NewLimits(BaseModel):
+    """What a key may use from now on; what is left out or null has no limit."""
+
+    model_config = ConfigDict(extra="forbid") | example(tokens_per_day=1_000_000)
+    requests_per_minute: Most = None
+    tokens_per_minute: Most = None
+    tokens_per_day: Most = None
 
 
 class KeyCard(BaseModel):
@@ -40,6 +56,10 @@ class KeyCard(BaseModel):
     created: datetime
     expires: datetime | None
     revoked: datetime | None = None
+    group: str | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    tokens_per_day: int | None = None
 
 
 class MadeKey(BaseModel):
@@ -61,7 +81,10 @@ async def create_key(body: Annotated[NewKey, Body()], request: Request, key: Adm
     """Make a key."""
     keys = request.app.state.registry.storage.keys
     scopes = list(dict.fromkeys(body.scopes))
-    secret = await asyncio.to_thread(keys.create, body.name, scopes, body.adapters, body.expires)
+    limits = Limits(body.requests_per_minute, body.tokens_per_minute, body.tokens_per_day)
+    secret = await asyncio.to_thread(
+        keys.create, body.name, scopes, body.adapters, body.expires, body.group, limits
+    )
     return MadeKey(name=body.name, secret=secret)
 
 
@@ -70,6 +93,19 @@ async def list_keys(request: Request, key: Administering) -> KeyList:
     """Every key, without its secret; revoked and expired ones too."""
     found: list[Key] = await asyncio.to_thread(request.app.state.registry.storage.keys.all)
     return KeyList(data=[KeyCard(**vars(one)) for one in found])
+
+
+@router.put("/v1/keys/{name}/limits")
+async def limit_key(
+    name: Annotated[str, Path(description="The key's name.", examples=["shop"])],
+    body: Annotated[NewLimits, Body()],
+    request: Request,
+    key: Administering,
+) -> KeyCard:
+    """Hold a key to these limits and to no others, on every server of this registry within a second."""
+    registry = request.app.state.registry
+    await asyncio.to_thread(registry.limit_key, name, Limits(**body.model_dump()))
+    return await _card(registry, name)
 
 
 @router.delete("/v1/keys/{name}")
@@ -81,5 +117,9 @@ async def revoke_key(
     """Have a key open nothing any more, on every server of this registry within a second."""
     registry = request.app.state.registry
     await asyncio.to_thread(registry.revoke_key, name)
+    return await _card(registry, name)
+
+
+async def _card(registry: Any, name: str) -> KeyCard:
     found = await asyncio.to_thread(registry.storage.keys.all)
     return next(KeyCard(**vars(one)) for one in found if one.name == name)

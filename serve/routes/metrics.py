@@ -30,7 +30,8 @@ async def metrics(request: Request, key: Chatting) -> Response:
     kept.drop(await asyncio.to_thread(_removed, state.registry, kept.versions()))
     kept.look(state.lifecycle.loaded(), state.engine.slots, state.engine.trouble is None)
     # Thousands of lines may be some tens of milliseconds, in which no stream should wait.
-    text = await asyncio.to_thread(kept.text, key.reaches)
+    own = None if key.may("admin") else key.name
+    text = await asyncio.to_thread(kept.text, key.reaches, own)
     return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 

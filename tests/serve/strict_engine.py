@@ -21,6 +21,7 @@ class StrictEngine:
     base_name = "base"
     trouble = None
     identity = "strict 1"
+    sequences = 4000
 
     def __init__(self, slots: int) -> None:
         self.slots = slots

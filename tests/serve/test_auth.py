@@ -45,6 +45,8 @@ NEEDED = {
     ("POST", "/v1/keys"): "admin",
     ("GET", "/v1/keys"): "admin",
     ("DELETE", "/v1/keys/{name}"): "admin",
+    ("PUT", "/v1/keys/{name}/limits"): "admin",
+    ("GET", "/v1/usage"): "chat",
     ("POST", "/v1/registry/gc"): "admin",
     ("GET", "/v1/registry/fsck"): "admin",
 }

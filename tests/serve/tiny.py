@@ -182,6 +182,7 @@ class TinyEngine:
 
     trouble: EngineUnavailable | None = None
     identity = "tiny 1"
+    sequences = 1000
 
     def __init__(self, base_name: str, slots: int = 4) -> None:
         self.base_name = base_name
