@@ -297,3 +297,5 @@ def _report(number: int, report: dict[str, Any]) -> None:
             f"  @{number}: suite {report['suite']}, {one.task}, against {one.against}: "
             f"{phrases.change(one)} ({phrases.interval(one)})"
         )
+    if report["more"]:
+        typer.echo(f"  @{number}: suite {report['suite']}, and {report['more']} more comparisons")
