@@ -34,13 +34,16 @@ def opened(registry: Path | None, database: str | None, blobs: str | None) -> "I
 
 def gc(
     days: Annotated[float, typer.Option(min=0, help="Keep what was removed less long ago.")] = 7,
+    uploads: Annotated[
+        float, typer.Option(min=0, metavar="DAYS", help="Keep unfinished uploads touched less long ago.")
+    ] = 1,
     url: Url = None,
     json: Json = False,
 ) -> None:
     """Delete the bytes of removed versions, and what crashes and given-up uploads left behind."""
     from serve.client.registry import collect
 
-    found = collect(days, url)
+    found = collect(days, uploads, url)
     if json:
         as_json(found)
         return

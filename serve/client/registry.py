@@ -1,5 +1,6 @@
 """What the command line asks of a server's registry."""
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import httpx
 
 from data import digest
-from data.errors import UserError
+from data.errors import UserError, shown
 from data.names import BASE
 from data.policy import Policy
 from data.report import read_report
@@ -125,9 +126,22 @@ def removable(name: str, url: str | None = None) -> list[str]:
     return [*(f"{name}:{alias}" for alias in found["aliases"]), *versions]
 
 
-def collect(days: float, url: str | None = None) -> dict[str, Any]:
-    """Delete the bytes of versions that were removed longer ago."""
-    return ask("POST", f"/v1/registry/gc?days={days:g}", url)
+def collect(days: float, uploads: float, url: str | None = None) -> dict[str, Any]:
+    """Delete the bytes of versions that were removed longer ago, and uploads that nobody touched since."""
+    return ask("POST", f"/v1/registry/gc?days={days:g}&uploads={uploads:g}", url)
+
+
+def uploads(url: str | None = None) -> list[dict[str, Any]]:
+    """Every upload under way, of adapters that the key reaches."""
+    found: list[dict[str, Any]] = ask("GET", "/v1/uploads", url)["data"]
+    return found
+
+
+def end_upload(upload: str, url: str | None = None) -> dict[str, Any]:
+    """Give an upload up."""
+    if re.fullmatch("[0-9a-f]{32}", upload) is None:
+        raise UserError(f"{shown(upload)!r} is no upload; `serve uploads ls` lists those under way.")
+    return ask("DELETE", f"/v1/uploads/{upload}", url)
 
 
 def fsck(url: str | None = None) -> dict[str, Any]:

@@ -91,8 +91,8 @@ class ParityCard(BaseModel):
 
 
 class ReportCard(BaseModel):
-    """An evaluation: the digest of what was found, and how the version did beside others on whole tasks, in its
-    first comparisons; it has `more` that are not shown."""
+    """An evaluation: the digest of what was found, and how the version did beside others on whole tasks; of
+    its comparisons `more` are not shown."""
 
     model_config = example(**_REPORT)
     report: str
