@@ -3,9 +3,12 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 PATTERN = "^sha256:[0-9a-f]{64}$"
+Digest = Annotated[str, Field(pattern=PATTERN)]
 
 
 def of_bytes(data: bytes) -> str:

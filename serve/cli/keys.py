@@ -7,7 +7,7 @@ import typer
 
 from data import commands
 from data.errors import UserError
-from serve.cli.printing import Blobs, Database, Json, Registry, Url, as_json, table, when
+from serve.cli.printing import Blobs, Database, Json, Registry, Url, as_json, say, table, when
 
 app = commands.group("API keys: make, list and revoke them.")
 
@@ -87,7 +87,7 @@ def revoke(
     if json:
         as_json(revoked)
         return
-    typer.echo(f"{name} is revoked")
+    say(f"{name} is revoked")
 
 
 def _create_here(

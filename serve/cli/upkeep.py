@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data.home import registry_folder
-from serve.cli.printing import Blobs, Database, Json, Registry, Url, as_json, size, table
+from serve.cli.printing import Blobs, Database, Json, Registry, Url, as_json, say, size, table
 
 if TYPE_CHECKING:
     from serve.registry.storage import Storage
@@ -47,7 +47,7 @@ def gc(
     if json:
         as_json(found)
         return
-    typer.echo(
+    say(
         f"{found['blobs']} blobs ({size(found['bytes'])}), {found['folders']} folders and {found['uploads']} "
         "uploads are gone"
     )
@@ -78,7 +78,7 @@ def fsck(
         if found["problems"]:
             table(("what", "why"), [(one["what"], one["why"]) for one in found["problems"]])
         wrong = f"{len(found['problems'])} problems" if found["problems"] else "all whole"
-        typer.echo(f"{found['versions']} versions, {found['blobs']} blobs, {found['moves']} moves: {wrong}")
+        say(f"{found['versions']} versions, {found['blobs']} blobs, {found['moves']} moves: {wrong}")
     if found["problems"]:
         raise typer.Exit(1)
 
@@ -94,7 +94,7 @@ def export(
 
     with opened(registry, database, blobs) as storage, _counting() as told:
         count = export(storage, folder, told)
-    typer.echo(f"{folder}: {count} versions; read it in with `serve import {folder} --registry DIR`")
+    say(f"{folder}: {count} versions; read it in with `serve import {folder} --registry DIR`")
 
 
 def import_(
@@ -108,7 +108,7 @@ def import_(
 
     with opened(registry, database, blobs) as storage, _counting() as told:
         count = restore(storage, folder, told)
-    typer.echo(f"{count} versions are in; look at them with `serve fsck --local`")
+    say(f"{count} versions are in; look at them with `serve fsck --local`")
 
 
 @contextmanager

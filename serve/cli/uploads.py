@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from data import commands
-from serve.cli.printing import Json, Url, as_json, table, when
+from serve.cli.printing import Json, Url, as_json, say, table, when
 
 app = commands.group("Uploads under way: list and end them.")
 
@@ -38,4 +38,4 @@ def rm(
     if json:
         as_json(ended)
         return
-    typer.echo(f"upload {ended['upload']} is ended")
+    say(f"upload {ended['upload']} is ended")

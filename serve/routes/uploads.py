@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
-from data.errors import UserError
+from data.errors import UserError, pathless
 from data.manifest import AdoptedManifest, FileEntry
 from data.names import unfit
 from data.probes import FILE as PROBES
@@ -211,7 +211,8 @@ async def commit(upload: UploadId, request: Request, key: Pushing) -> Committed:
         raise
     except UserError as error:
         raise ApiError(
-            f"{error} Version {version.number} of {version.name!r} is stored, but no alias was moved to it.",
+            f"{pathless(str(error))} Version {version.number} of {version.name!r} is stored, but no alias "
+            "was moved to it.",
             status=422,
             code="adapter_failed",
         ) from error
@@ -255,7 +256,7 @@ def _keep(upload: str, state: Any) -> tuple[Upload, Version]:
             try:
                 probes = _probed(checked, settings)
             except UserError as error:
-                without = str(error)
+                without = pathless(str(error))
         return announced, registry.add(announced.name, checked, announced.by, probes, without)
 
 

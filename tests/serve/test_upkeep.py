@@ -233,7 +233,10 @@ def test_an_export_with_a_changed_blob_is_not_taken_in(
     changed.unlink()
     changed.write_bytes(b"changed")
     storage = Storage(tmp_path / "again")
-    with pytest.raises(UserError, match="changed while it was stored"):
+    with pytest.raises(
+        UserError,
+        match="support@1 of the export",
+    ):
         transfer.restore(storage, tmp_path / "out")
     assert storage.index.names() == []
     with pytest.raises(UserError, match=r"holds no registry\.json"):
