@@ -264,7 +264,7 @@ def _provenance(version: dict[str, Any]) -> None:
         numbers = ", ".join(f"{name} {value:g}" for name, value in list(measured.items())[:4])
         say(f"      the report that came with it: {numbers}")
     for verdict in version["parity"]:
-        found = verdict["found"]["adapter"]
+        found = verdict["found"].get("adapter")
         said = verdict["why"] or (
             f"as trained (mean divergence {found['mean_kl']:.4f} nats, likeliest token the same in "
             f"{found['top1']:.0%} of {found['places']} places)"
