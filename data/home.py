@@ -16,6 +16,18 @@ def home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "enxerto"
 
 
+def own_files() -> None:
+    """Have what this process makes from now on be for its user alone: weights, names and logs among it."""
+    os.umask(os.umask(0o077) | 0o077)
+
+
+def private(path: Path) -> None:
+    """Have a file that is about to be written, or is there, be for its user alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+
+
 def base_folder(name: str) -> Path:
     """The folder of a built or resolved base."""
     return home() / "bases" / name

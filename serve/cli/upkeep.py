@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from data.home import registry_folder
+from data.home import own_files, registry_folder
 from serve.cli.printing import Blobs, Database, Json, Registry, Url, as_json, say, size, table
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def opened(registry: Path | None, database: str | None, blobs: str | None) -> "I
     """The registry on its disks; it may be in use by servers meanwhile."""
     from serve.registry.storage import open_storage
 
+    own_files()
     storage = open_storage(registry or registry_folder(), database, blobs)
     try:
         yield storage
