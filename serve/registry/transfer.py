@@ -24,6 +24,7 @@ from serve.registry import base_modules, rows, strict_json, validate
 from serve.registry.base_modules import Modules
 from serve.registry.blobs import check
 from serve.registry.folders import COMPUTED, ENGINE
+from serve.registry.fsck import in_order
 from serve.registry.provenance import provenance
 from serve.registry.storage import Storage
 from serve.registry.tables import (
@@ -109,6 +110,10 @@ def restore(storage: Storage, folder: Path, told: Told = lambda done, of: None) 
             row.provenance = {}  # its files are not here to say the same
         else:
             live.append(row)
+    moves = sorted((row for row in content if isinstance(row, MoveRow)), key=lambda row: row.sequence)
+    aliases = [row for row in content if isinstance(row, AliasRow)]
+    if problem := next(in_order(aliases, live, moves), None):
+        raise _no_export(folder, f"{problem.what}: {problem.why}")
     for done, version in enumerate(live):
         told(done, len(live))
         _take_in(storage, folder / "blobs", version)
