@@ -8,6 +8,10 @@ readers: each leaf of each record must be used, listed or refused |
 pushed to a server around a small engine: all must be refused with a sentence |
 | `foreign` | folders in the layouts of other trainers with one to three changes: those that are right must \
 enter and do exactly what they say, all others be refused |
+| `reports` | reports and probes with one to three values changed, sent to such a server: taken, or refused \
+with a sentence, and the alias behind its gate still moves |
+| `exports` | exports of a registry with one to three values changed, imported: taken in whole, or nothing, \
+and no file outside |
 
 Faults of records are counted by kind, and the first of each is printed. The first upload that is taken
 wrongly, answered with a 5xx, or refused without a sentence or after 2 s ends the run, and is printed in its
@@ -32,11 +36,13 @@ from data.errors import UserError
 from data.home import base_folder
 from finetune.render import open_renderer
 from tests.adopted import fuzz as adopted
+from tests.adversarial import fuzz as beside
+from tests.adversarial import pushed as adversarial
 from tests.serve.hostile.attack import MOST_SECONDS, World
 from tests.serve.hostile.fuzz import fuzz
 
 RESULTS = Path("bench/results")
-PARTS = ("data", "uploads", "foreign")
+PARTS = ("data", "uploads", "foreign", "reports", "exports")
 
 Measured = tuple[list[dict[str, Any]], list[Goal], int]
 """Rows, goals, and how many kinds of sentence were read."""
@@ -51,6 +57,8 @@ def main() -> None:
     parser.add_argument("--base", default="smollm2-135m-instruct-awq", help="data: whose format renders")
     parser.add_argument("--count", type=int, default=10_000, help="uploads: adapters")
     parser.add_argument("--foreign", type=int, default=3_000, help="foreign: adapters")
+    parser.add_argument("--reports", type=int, default=5_000, help="reports: reports and probes")
+    parser.add_argument("--exports", type=int, default=2_000, help="exports: exports")
     parser.add_argument(
         "--seed", type=int, default=secrets.randbelow(10**9), help="the same one, the same run"
     )
@@ -64,6 +72,10 @@ def main() -> None:
                 pushed(part, "count", given.count, given.seed, given.out / "fuzz.json", hostile)
             case "foreign":
                 pushed(part, "foreign", given.foreign, given.seed, given.out / "fuzz-foreign.json", foreign)
+            case "reports":
+                pushed(part, "reports", given.reports, given.seed, given.out / "fuzz-reports.json", reports)
+            case "exports":
+                pushed(part, "exports", given.exports, given.seed, given.out / "fuzz-exports.json", exports)
 
 
 def data(count: int, seed: int, base: str, out: Path) -> None:
@@ -141,6 +153,22 @@ def foreign(folder: Path, count: int, seed: int) -> Measured:
         Goal("of them taken", "> 0", str(tally.taken.total()), tally.taken.total() > 0),
     ]
     return rows, goals, len(tally.sentences)
+
+
+def reports(folder: Path, count: int, seed: int) -> Measured:
+    with adversarial.world(folder) as world:
+        return _told(beside.fuzz_reports(world, count, seed), count)
+
+
+def exports(folder: Path, count: int, seed: int) -> Measured:
+    with adversarial.world(folder) as world:
+        return _told(beside.fuzz_exports(world, count, seed), count)
+
+
+def _told(tally: beside.Tally, count: int) -> Measured:
+    rows = [{"end": end, "documents": number} for end, number in sorted(tally.ends.items())]
+    total = tally.ends.total()
+    return rows, [Goal("without harm", f"all of {count}", str(total), total >= count)], len(tally.sentences)
 
 
 if __name__ == "__main__":

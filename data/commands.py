@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from data.errors import UserError
+from data.errors import UserError, plain
 
 NARROWEST = 10
 """Columns of a terminal that words fit in."""
@@ -62,7 +62,9 @@ def run(app: typer.Typer) -> None:
     try:
         app()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # Parts of it may be a server's, or a file's; several mistakes are a line each.
+        lines = [plain(line) for line in f"error: {error}".split("\n")]
+        print("\n".join(lines), file=sys.stderr)
         raise SystemExit(2) from None
     except OSError as error:
         if error.errno != errno.ENOSPC:

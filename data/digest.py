@@ -3,9 +3,12 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 PATTERN = "^sha256:[0-9a-f]{64}$"
+Digest = Annotated[str, Field(pattern=PATTERN)]
 
 
 def of_bytes(data: bytes) -> str:
@@ -19,8 +22,11 @@ def of_file(path: Path) -> str:
 
 
 def of_json(value: Any) -> str:
-    """Digest of a value's canonical JSON (sorted keys, no blanks, UTF-8)."""
-    return of_bytes(canonical(value).encode())
+    """Digest of a value's canonical JSON (sorted keys, no blanks, UTF-8).
+
+    Half a character, which a model's answer may hold, is taken as it is.
+    """
+    return of_bytes(canonical(value).encode("utf-8", "surrogatepass"))
 
 
 def canonical(value: Any) -> str:

@@ -1,5 +1,8 @@
 """The one exception that a person is meant to read."""
 
+import re
+import unicodedata
+
 
 class UserError(Exception):
     """Something that the user can mend: one sentence with what, limit, given and next step.
@@ -11,6 +14,30 @@ class UserError(Exception):
 
 class UnknownBaseError(UserError):
     """A name that leads to no base, here or elsewhere: misspelled, not merely absent here."""
+
+
+_PATH = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+[^\s/'\",;:)]*")
+
+_TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""What changes the direction of text, so that it reads as other than it is."""
+
+
+def plain(text: str, keep: str = "") -> str:
+    """Text as a terminal may get it: control characters, line ends too, and what turns it are spelled out.
+
+    Other than `shown` it leaves what joins letters and emoji, and is as long as it is; `keep` are
+    control characters that may stay.
+    """
+    return "".join(sign if sign in keep or _harmless(sign) else ascii(sign)[1:-1] for sign in text)
+
+
+def pathless(text: str) -> str:
+    """What went wrong, for a stranger: without the places of this machine that libraries name."""
+    return _PATH.sub("(a path of the server)", text)
+
+
+def _harmless(sign: str) -> bool:
+    return sign not in _TURNS and (sign.isprintable() or unicodedata.category(sign) == "Cf")
 
 
 def shown(text: str, most: int = 100) -> str:

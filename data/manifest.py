@@ -17,7 +17,8 @@ OPTIONAL_FILES = ("README.md", "probes.json", "report.json")
 """Files that may come with an adapter: for people, for the parity check, for the gate."""
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """`text` again, if pages and terminals can show it as it is; ValueError otherwise."""
     if any(sign in _TURNS or unicodedata.category(sign) in ("Cc", "Zl", "Zp") for sign in text):
         raise ValueError("it holds a control character")
     return text
@@ -26,7 +27,7 @@ def _one_line(text: str) -> str:
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that turn the direction of text, so that it reads as other than it is."""
 
-Line = Annotated[str, Field(max_length=1024), AfterValidator(_one_line)]
+Line = Annotated[str, Field(max_length=1024), AfterValidator(one_line)]
 """Text that pages and terminals show."""
 
 

@@ -231,7 +231,10 @@ def _shown(given: Any) -> str:
         return "nothing"
     if isinstance(given, bool):
         return str(given).lower()
-    text = repr(given)
+    try:
+        text = repr(given)
+    except ValueError:  # which Python raises for a whole number of thousands of digits
+        return "a number that is too long to show"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

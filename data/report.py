@@ -1,18 +1,33 @@
 """What an evaluation found: every answer, every score, and the metrics with their uncertainty."""
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from data import digest
 from data.errors import UserError
+from data.manifest import one_line
 from data.mistakes import first_error
 
 MODELS, METRICS = 64, 256
 """In what a registry takes in, at most."""
+
+MAX_TEXT = 300
+"""Characters of each name in it, at most."""
+
+FIRST_YEAR, CLOCKS_DIFFER = 1970, timedelta(minutes=5)
+"""What a report's end lies between: a clock that was never set, and one that is a little ahead."""
 
 Measure = Literal["accuracy", "score", "perplexity"]
 Kind = Literal["tools", "reference", "perplexity", "chat"]
@@ -183,6 +198,57 @@ class Evidence(_Shape):
         if not all(math.isfinite(value) for value in numbers if isinstance(value, float)):
             raise ValueError("a number is NaN or infinite")
         return self
+
+
+_SEND = "send what `finetune eval` found"
+Found = TypeVar("Found", Metric, Difference)
+
+
+class NewEvidence(Evidence):
+    """As it may come to a registry. What was kept before there were these rules is read as `Evidence`."""
+
+    @field_validator("finished")
+    @classmethod
+    def _not_of_the_future(cls, finished: datetime) -> datetime:
+        latest = datetime.now(UTC) + CLOCKS_DIFFER
+        if not finished.year > FIRST_YEAR or finished > latest:
+            raise ValueError(
+                f"must lie after {FIRST_YEAR} and not later than now ({latest:%Y-%m-%d %H:%M} UTC); set the "
+                "clock of the machine that evaluated, then evaluate again"
+            )
+        return finished
+
+    @field_validator("metrics", "differences")
+    @classmethod
+    def _with_values(cls, found: list[Found]) -> list[Found]:
+        """A mean over samples has a value, and one over several an interval around it."""
+        for place, one in enumerate(found):
+            if one.n < 0 or (one.n and one.value is None):
+                raise ValueError(f"item {place} has n {one.n} and no value; {_SEND}")
+            if one.n > 1 and (one.low is None or one.high is None or one.low > one.high):
+                raise ValueError(
+                    f"item {place} has n {one.n} and no interval; send what `finetune eval` found"
+                )
+        return found
+
+    @model_validator(mode="after")
+    def _shows_as_it_is(self) -> "NewEvidence":
+        adapters = [one.adapter for one in self.models if one.adapter]
+        for part in (self, *self.models, *adapters, *self.metrics, *self.differences):
+            for key, text in vars(part).items():
+                if isinstance(text, str) and (len(text) > MAX_TEXT or not _is_line(text)):
+                    raise ValueError(
+                        f"a {key} of {len(text)} characters is no line of at most {MAX_TEXT} that can be "
+                        "shown; rename it in the suite"
+                    )
+        return self
+
+
+def _is_line(text: str) -> bool:
+    try:
+        return one_line(text) == text
+    except ValueError:
+        return False
 
 
 class EvalReport(_Shape):

@@ -1,7 +1,9 @@
 """Who asks: an API key in `Authorization: Bearer`, with a scope for each route and maybe its own adapters."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Annotated, cast
 
 from fastapi import Depends, Request, Response, Security
@@ -10,6 +12,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from serve.errors import ApiError
 from serve.registry.keys import Key, Scope
+
+LOOK_AGAIN = 1.0
+"""Seconds after which the key of a stream under way is looked at again."""
 
 _bearer = HTTPBearer(auto_error=False, description="A key made by `serve keys create`.")
 
@@ -68,6 +73,27 @@ async def _known(request: Request, given: HTTPAuthorizationCredentials | None) -
     """The key of a request, whatever it may do; it is `request.state.key` from then on."""
     if (known := getattr(request.state, "key", None)) is not None:
         return cast(Key, known)
+    request.state.key = found = await _valid(request, given)
+    return found
+
+
+async def require_still(request: Request) -> None:
+    """ApiError once the key of a request that is under way was revoked, or expired."""
+    await _valid(request, await _bearer(request))
+
+
+async def while_valid(request: Request, events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    """The same events, as long as the request's key opens anything."""
+    looked = time.monotonic()
+    async with aclosing(events):
+        async for event in events:
+            if time.monotonic() - looked >= LOOK_AGAIN:
+                await require_still(request)
+                looked = time.monotonic()
+            yield event
+
+
+async def _valid(request: Request, given: HTTPAuthorizationCredentials | None) -> Key:
     if given is None:
         raise _unauthorised("The request has no API key; send one as `Authorization: Bearer enx_...`.")
     registry, secret = request.app.state.registry, given.credentials
@@ -81,7 +107,6 @@ async def _known(request: Request, given: HTTPAuthorizationCredentials | None) -
         raise _unauthorised(
             f"The API key {found.name!r} {found.lapsed}; make a new one with `serve keys create`."
         )
-    request.state.key = found
     return found
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from data.bases import find_base
 from data.errors import UserError
-from data.home import key_file, registry_folder
+from data.home import key_file, own_files, registry_folder
 from data.limits import LORA_RANKS
 from data.manifest import read_base
 from serve.log_file import captured, leave_to
@@ -72,6 +72,7 @@ def up(
         request_seconds=request_seconds,
         cors_origins=cors_origins,
     )
+    own_files()
     with _listener(host, port) as listener:
         from serve.registry.storage import open_storage  # SQLAlchemy, and only once the arguments are right
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.home import key_file, key_of_port
+from data.home import held_port, key_file, key_of_port
 
 if TYPE_CHECKING:
     from serve.registry.keys import Keys
@@ -32,15 +32,16 @@ def known_by_port(port: int, registry: Path | None, database: str | None) -> Ite
     """For as long as the server runs, this user's commands find the registry's key by the server's port."""
     link, file = key_of_port(port), key_file(registry, database).absolute()
     link.parent.mkdir(parents=True, exist_ok=True)
-    link.unlink(missing_ok=True)
-    if file.is_file():
-        link.symlink_to(file)
-    try:
-        yield
-    finally:
-        if link.is_symlink() and link.readlink() == file:
-            with suppress(FileNotFoundError):
-                link.unlink()
+    with held_port(port):
+        link.unlink(missing_ok=True)
+        if file.is_file():
+            link.symlink_to(file)
+        try:
+            yield
+        finally:
+            if link.is_symlink() and link.readlink() == file:
+                with suppress(FileNotFoundError):
+                    link.unlink()
 
 
 def _aside(file: Path) -> Path | None:

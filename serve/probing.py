@@ -1,6 +1,7 @@
 """Before a version is ready its probes are replayed: the engine must say what the trainer's model said."""
 
 import asyncio
+import math
 from collections import Counter
 from typing import Any
 
@@ -18,6 +19,14 @@ from serve.registry.verdicts import Verdict
 SECONDS = 300
 """For the probes of one version, while the next one waits. Where nothing else runs they take some."""
 
+ANY_TOKENS = list(range(16))
+"""A prompt of no meaning: every vocabulary has these tokens, and an adapter too large drowns any."""
+
+NO_NUMBERS = (
+    "with it the engine computes no numbers (NaN or infinity) in its precision; retrain with a "
+    "lower learning rate or lora.alpha."
+)
+
 
 class Prober:
     """Replays probes once for an adapter's bytes and an engine; the registry keeps the verdict."""
@@ -27,9 +36,12 @@ class Prober:
         self._deadly: Counter[str] = Counter()
 
     async def __call__(self, version: Version) -> None:
-        """For a version in the engine; UserError with what disagrees. One without probes passes."""
+        """For a version in the engine; UserError with what disagrees. One without probes must compute."""
         blob, verdicts = probes_of(version.files), self._storage.verdicts
         if blob is None:
+            said = await self._engine.likeliest(ANY_TOKENS, list(range(1, len(ANY_TOKENS))), version)
+            if not finite(said):
+                raise UserError(NO_NUMBERS)
             return
         verdict = await asyncio.to_thread(verdicts.find, version.digest, self._engine.identity)
         if verdict is None:
@@ -61,6 +73,11 @@ class Prober:
         return Probes.model_validate_json(b"".join(self._storage.blobs.read(blob)))
 
 
+def finite(said: list[list[tuple[int, float]]]) -> bool:
+    """Whether an engine named tokens in every place, with numbers. A probability of zero is a number."""
+    return all(place and not any(math.isnan(number) for _, number in place) for place in said)
+
+
 def probes_of(files: dict[str, str]) -> str | None:
     """The digest of a version's probes: those that came with it, else those that a server computed."""
     return files.get(FILE) or files.get(COMPUTED)
@@ -68,6 +85,7 @@ def probes_of(files: dict[str, str]) -> str | None:
 
 async def replay(engine: Engine, probes: Probes, version: Version) -> Verdict:
     """The verdict on a version that is in the engine."""
+    computes = True
     base: list[tuple[Named, Named]] = []
     adapter: list[tuple[Named, Named]] = []
     effects: list[tuple[Named, Named]] = []
@@ -75,9 +93,12 @@ async def replay(engine: Engine, probes: Probes, version: Version) -> Verdict:
         places = [place.at for place in probe.places]
         bases = await engine.likeliest(probe.token_ids, places, None)
         adapters = await engine.likeliest(probe.token_ids, places, version)
+        computes = computes and finite(adapters)
         base += [(place.base, said) for place, said in zip(probe.places, bases, strict=True)]
         adapter += [(place.adapter, said) for place, said in zip(probe.places, adapters, strict=True)]
         effects += zip(bases, adapters, strict=True)
+    if not computes:
+        return Verdict(engine.identity, NO_NUMBERS, {})
     found = {"base": parity.agreement(base), "adapter": parity.agreement(adapter)}
     effect = parity.agreement(effects)
     trained = parity.agreement([(place.base, place.adapter) for one in probes.probes for place in one.places])

@@ -7,7 +7,7 @@ from pathlib import Path
 import stamina
 from rich.console import Console
 
-from data.home import home
+from data.home import home, private
 from data.report import EvalReport
 from finetune.eval import again, console, html, markdown, questions, report, runner, served
 from finetune.eval.answers import AnswerCache
@@ -39,6 +39,7 @@ def evaluate(suite: Path, models: list[str], url: str, out: Path, fresh: bool = 
         answers.unlink(missing_ok=True)
         (out / "report.json").unlink()
     cache = home() / "answers.sqlite"
+    private(cache)
     with AnswerCache(cache, forgotten=fresh) as known, closing(Journal(answers)) as journal:
         found = asyncio.run(_evaluate(chosen, asked, models, url, journal, known))
     write(out / "report.html", html.render(found))

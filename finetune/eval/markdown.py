@@ -1,10 +1,14 @@
 """report.md: the report as a comment on a pull request."""
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 
 from data import phrases
+from data.errors import plain
 from data.report import EvalReport, Metric
+
+_MARKUP = re.compile(r"[\\`\[\]|]")
 
 
 def render(report: EvalReport) -> str:
@@ -53,10 +57,13 @@ def _cell(metric: Metric | None) -> str:
 def _origin(report: EvalReport) -> Iterable[str]:
     for served in report.models:
         what = (
-            f"version {served.adapter.version}, `{served.adapter.digest}`" if served.adapter else served.model
+            f"version {served.adapter.version}, {_code(served.adapter.digest)}"
+            if served.adapter
+            else _text(served.model)
         )
         yield f"- {_text(served.name)}: {what}"
-    yield f"- suite `{report.suite.digest}`, result `{report.result_digest}`, {report.finished[:10]}"
+    digests = f"suite {_code(report.suite.digest)}, result {_code(report.result_digest)}"
+    yield f"- {digests}, {_text(report.finished[:10])}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -65,5 +72,10 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _text(value: str) -> str:
-    """Names come from data: they must not end a cell, or become markup."""
-    return html.escape(" ".join(value.split()), quote=False).replace("|", "\\|")
+    """Names come from data: they must not end a cell or a code span, or become markup."""
+    escaped = html.escape(plain(" ".join(value.split())), quote=False)
+    return _MARKUP.sub(r"\\\g<0>", escaped)
+
+
+def _code(value: str) -> str:
+    return f"`{plain(value).replace('`', chr(39))}`"

@@ -193,7 +193,8 @@ class _Wandb:
             mode=mode,  # type: ignore[arg-type]
             dir=str(place.folder),
             config=recipe.model_dump(mode="json"),
-            settings=wandb.Settings(silent=True, console="off"),
+            # The remote of a git repository may hold a user's name and host.
+            settings=wandb.Settings(silent=True, console="off", disable_git=True),
         )
 
     def say(self, line: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """`serve`: the server and its registry on the command line. Heavy imports wait for their command."""
 
 from data import commands
-from serve.cli import chat, doctor, gate, keys, registry, server, top, upkeep, usage
+from serve.cli import chat, doctor, gate, keys, registry, server, top, upkeep, uploads, usage
 
 app = commands.program("Serve LoRA adapters from one AWQ base, and manage their versions.")
 
@@ -28,6 +28,7 @@ for command in (
 ):
     app.command(command.__name__.rstrip("_"), cls=commands.Command)(command)
 app.add_typer(keys.app, name="keys")
+app.add_typer(uploads.app, name="uploads")
 
 
 def main() -> None:

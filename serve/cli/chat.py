@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data.errors import UserError
-from serve.cli.printing import Url
+from serve.cli.printing import Url, say
 
 if TYPE_CHECKING:
     from serve.client.chat import Manner
@@ -58,7 +58,7 @@ def _converse(messages: list[dict[str, Any]], model: str, url: str | None, manne
         try:
             _say(messages, line, model, url, manner)
         except UserError as error:
-            typer.echo(f"error: {error}", err=True)
+            say(f"error: {error}", err=True)
             messages[:] = before
         except KeyboardInterrupt:
             typer.echo("\n(stopped; neither your message nor this answer is kept)", err=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from data.errors import UserError
-from serve.cli.printing import Json, Name, Url, as_json, table
+from serve.cli.printing import Json, Name, Url, as_json, say, table
 
 
 def gate(
@@ -35,9 +35,9 @@ def gate(
     if json:
         as_json(found)
     elif found["policy"] is None:
-        typer.echo(f"{name}:{alias} moves without a report")
+        say(f"{name}:{alias} moves without a report")
     else:
-        typer.echo(f"{name}:{alias} moves to a version with a report, beside what it means by then, on")
+        say(f"{name}:{alias} moves to a version with a report, beside what it means by then, on")
         table(
             ("suite", "may be worse by"), [(_suite(one), _bounds(one)) for one in found["policy"]["suites"]]
         )

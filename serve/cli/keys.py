@@ -7,7 +7,7 @@ import typer
 
 from data import commands
 from data.errors import UserError
-from serve.cli.printing import Blobs, Database, Json, Registry, Url, as_json, table, when
+from serve.cli.printing import Blobs, Database, Json, Registry, Url, as_json, say, table, when
 
 app = commands.group("API keys: make, list, limit and revoke them.")
 
@@ -124,7 +124,7 @@ def revoke(
     if json:
         as_json(revoked)
         return
-    typer.echo(f"{name} is revoked")
+    say(f"{name} is revoked")
 
 
 _LIMITS = ("requests_per_minute", "tokens_per_minute", "tokens_per_day")

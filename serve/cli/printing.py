@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from data.errors import plain
+
 Url = Annotated[
     str | None, typer.Option("--url", help="The server; else $ENXERTO_URL, else http://127.0.0.1:8321.")
 ]
@@ -29,13 +31,20 @@ def as_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
+def say(text: str, err: bool = False) -> None:
+    """A line of which parts may be anybody's: nothing in it steers the terminal, however it came in."""
+    typer.echo(plain(text), err=err)
+
+
 def table(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     shown = Table(*heads, box=None, pad_edge=False)
     for row in rows:
-        shown.add_row(*("" if cell is None else str(cell) for cell in row))
+        # As Text: in a str the brackets of somebody's reason would be rich's markup.
+        shown.add_row(*(Text("" if cell is None else plain(str(cell))) for cell in row))
     Console().print(shown)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from data.errors import UserError
-from serve.cli.printing import Json, Name, Url, Versioned, as_json, size, table, when
+from serve.cli.printing import Json, Name, Url, Versioned, as_json, say, size, table, when
 
 Alias = Annotated[str, typer.Option("--alias", help="The alias to move.")]
 
@@ -33,12 +33,12 @@ def push(
     """Upload an adapter; it answers requests when this returns."""
     from serve.client.push import push
 
-    pushed = push(source, name, alias, url, allow_noop, say=lambda text: typer.echo(text, err=True))
+    pushed = push(source, name, alias, url, allow_noop, say=lambda text: say(text, err=True))
     if json:
         as_json(pushed)
         return
     moved = "".join(f", alias {each}" for each in pushed["aliases"])
-    typer.echo(f"{pushed['name']}@{pushed['version']} is {pushed['state']}{moved} ({pushed['digest'][:19]})")
+    say(f"{pushed['name']}@{pushed['version']} is {pushed['state']}{moved} ({pushed['digest'][:19]})")
 
 
 def pull(
@@ -62,7 +62,7 @@ def pull(
     if json:
         as_json({"folder": str(folder), "files": files})
         return
-    typer.echo(f"{folder}: {', '.join(files)}")
+    say(f"{folder}: {', '.join(files)}")
 
 
 def ls(url: Url = None, json: Json = False) -> None:
@@ -186,7 +186,7 @@ def pin(
     if json:
         as_json(pinned)
         return
-    typer.echo(f"{pinned['name']}@{pinned['version']} is {'pinned' if pinned['pinned'] else 'not pinned'}")
+    say(f"{pinned['name']}@{pinned['version']} is {'pinned' if pinned['pinned'] else 'not pinned'}")
 
 
 def rm(
@@ -208,9 +208,9 @@ def rm(
         as_json(removed)
     elif parsed.alias:
         left = f"; {parsed.name}@{removed['previous']} stays" if removed.get("previous") else ""
-        typer.echo(f"the alias {reference} is removed{left}")
+        say(f"the alias {reference} is removed{left}")
     else:
-        typer.echo(f"{reference} is removed; `serve gc` frees its bytes once it has been so for a week")
+        say(f"{reference} is removed; `serve gc` frees its bytes once it has been so for a week")
 
 
 def _choices(name: str, parts: list[str]) -> str:
@@ -228,7 +228,7 @@ def _moved(moved: dict[str, Any], json: bool) -> None:
     if json:
         as_json(moved)
         return
-    typer.echo(f"{moved['name']}:{moved['alias']} -> version {moved['version']}{_canary(moved, 'canary')}")
+    say(f"{moved['name']}:{moved['alias']} -> version {moved['version']}{_canary(moved, 'canary')}")
 
 
 def _canary(split: dict[str, Any] | None, version: str = "version") -> str:
@@ -253,23 +253,23 @@ def _provenance(version: dict[str, Any]) -> None:
         return
     coverage = told["coverage"]
     losses = ", ".join(f"{key} {value:g}" for key, value in list(told.get("training", {}).items())[:4])
-    typer.echo(f"  @{version['version']}: {_origin(told)}")
+    say(f"  @{version['version']}: {_origin(told)}")
     where = ", ".join(version["loaded"]) or "no server"
-    typer.echo(
+    say(
         f"      changes {coverage['changed']} of {coverage['modules']} layers; loaded by {where}"
         + (f"; {losses}" if losses else "")
         + (f"; was {', '.join(version['was'])}" if version["was"] else "")
     )
     if measured := told.get("report"):
         numbers = ", ".join(f"{name} {value:g}" for name, value in list(measured.items())[:4])
-        typer.echo(f"      the report that came with it: {numbers}")
+        say(f"      the report that came with it: {numbers}")
     for verdict in version["parity"]:
-        found = verdict["found"]["adapter"]
+        found = verdict["found"].get("adapter")
         said = verdict["why"] or (
             f"as trained (mean divergence {found['mean_kl']:.4f} nats, likeliest token the same in "
             f"{found['top1']:.0%} of {found['places']} places)"
         )
-        typer.echo(f"      {verdict['engine']}: {said}")
+        say(f"      {verdict['engine']}: {said}")
 
 
 def _origin(told: dict[str, Any]) -> str:
@@ -293,7 +293,9 @@ def _report(number: int, report: dict[str, Any]) -> None:
     from data.report import Difference
 
     for one in map(Difference.model_validate, report["differences"]):
-        typer.echo(
+        say(
             f"  @{number}: suite {report['suite']}, {one.task}, against {one.against}: "
             f"{phrases.change(one)} ({phrases.interval(one)})"
         )
+    if report["more"]:
+        say(f"  @{number}: suite {report['suite']}, and {report['more']} more comparisons")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from data.errors import UserError
+from data.errors import UserError, plain
 from serve.cli.printing import Json, Url, as_json
 
 if TYPE_CHECKING:
@@ -74,20 +74,19 @@ def _live(every: float, url: str | None) -> None:
 
 def _table(now: "Reading", rows: "list[Row]", period: str) -> "Table":
     from rich.table import Table
+    from rich.text import Text
 
     loaded = sum(1 for value in now.values.get("adapter_loaded", {}).values() if value)
     engine = "" if now.engine_up else " · ENGINE DOWN"
     title = f"{now.base} · {loaded} of {now.slots} slots · {period}{engine}"
-    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
+    table = Table(box=None, pad_edge=False, title=Text(plain(title)), title_justify="left")
     for head in ("adapter", "version", "state"):
         table.add_column(head)
     for head in ("in flight", "req/s", "tok/s", "TTFT p50", "p95", "ITL p50", "errors"):
         table.add_column(head, justify="right")
     for row in rows:
         table.add_row(
-            row.adapter,
-            row.version,
-            row.state,
+            *(Text(plain(cell)) for cell in (row.adapter, row.version, row.state)),
             str(row.in_flight),
             f"{row.requests_rate:.2f}",
             f"{row.tokens_rate:.1f}",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from data.home import registry_folder
-from serve.cli.printing import Blobs, Database, Json, Registry, Url, as_json, size, table
+from data.home import own_files, registry_folder
+from serve.cli.printing import Blobs, Database, Json, Registry, Url, as_json, say, size, table
 
 if TYPE_CHECKING:
     from serve.registry.storage import Storage
@@ -25,6 +25,7 @@ def opened(registry: Path | None, database: str | None, blobs: str | None) -> "I
     """The registry on its disks; it may be in use by servers meanwhile."""
     from serve.registry.storage import open_storage
 
+    own_files()
     storage = open_storage(registry or registry_folder(), database, blobs)
     try:
         yield storage
@@ -34,17 +35,20 @@ def opened(registry: Path | None, database: str | None, blobs: str | None) -> "I
 
 def gc(
     days: Annotated[float, typer.Option(min=0, help="Keep what was removed less long ago.")] = 7,
+    uploads: Annotated[
+        float, typer.Option(min=0, metavar="DAYS", help="Keep unfinished uploads touched less long ago.")
+    ] = 1,
     url: Url = None,
     json: Json = False,
 ) -> None:
     """Delete the bytes of removed versions, and what crashes and given-up uploads left behind."""
     from serve.client.registry import collect
 
-    found = collect(days, url)
+    found = collect(days, uploads, url)
     if json:
         as_json(found)
         return
-    typer.echo(
+    say(
         f"{found['blobs']} blobs ({size(found['bytes'])}), {found['folders']} folders and {found['uploads']} "
         "uploads are gone"
     )
@@ -75,7 +79,7 @@ def fsck(
         if found["problems"]:
             table(("what", "why"), [(one["what"], one["why"]) for one in found["problems"]])
         wrong = f"{len(found['problems'])} problems" if found["problems"] else "all whole"
-        typer.echo(f"{found['versions']} versions, {found['blobs']} blobs, {found['moves']} moves: {wrong}")
+        say(f"{found['versions']} versions, {found['blobs']} blobs, {found['moves']} moves: {wrong}")
     if found["problems"]:
         raise typer.Exit(1)
 
@@ -91,7 +95,7 @@ def export(
 
     with opened(registry, database, blobs) as storage, _counting() as told:
         count = export(storage, folder, told)
-    typer.echo(f"{folder}: {count} versions; read it in with `serve import {folder} --registry DIR`")
+    say(f"{folder}: {count} versions; read it in with `serve import {folder} --registry DIR`")
 
 
 def import_(
@@ -105,7 +109,7 @@ def import_(
 
     with opened(registry, database, blobs) as storage, _counting() as told:
         count = restore(storage, folder, told)
-    typer.echo(f"{count} versions are in; look at them with `serve fsck --local`")
+    say(f"{count} versions are in; look at them with `serve fsck --local`")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from data.errors import UserError
+from data.errors import UserError, plain
 from serve.client.connection import connect, require_success
 
 MAX_TOKENS = 512
@@ -43,18 +43,23 @@ def chat(
             delta = choice["delta"]
             if piece := delta.get("content"):
                 text += piece
-                sys.stdout.write(piece)
+                sys.stdout.write(_seen(piece))
                 sys.stdout.flush()
             for part in delta.get("tool_calls") or []:
                 call = calls.setdefault(part["index"], {"name": "", "arguments": ""})
                 for field in call:
                     call[field] += part["function"].get(field) or ""
     written = [json.dumps(call) for call in calls.values()]
-    sys.stdout.write("\n" * bool(text and written) + "\n".join(written) + "\n")
+    sys.stdout.write("\n" * bool(text and written) + _seen("\n".join(written)) + "\n")
     sys.stdout.flush()
     if finish == "length":
         sys.stderr.write(f"(cut after {manner.max_tokens} tokens; --max-tokens allows more)\n")
     return text or "\n".join(written)
+
+
+def _seen(text: str) -> str:
+    """What a model says, as it is for a program, and as text alone for a terminal."""
+    return plain(text, keep="\n\t") if sys.stdout.isatty() else text
 
 
 def _require_success(response: httpx.Response) -> None:

@@ -10,7 +10,7 @@ import httpx
 import stamina
 
 from data.endpoint import root_of
-from data.errors import UserError
+from data.errors import UserError, plain
 from data.home import api_key, key_file_for
 
 DEFAULT_URL = "http://127.0.0.1:8321"
@@ -138,6 +138,6 @@ def _key_hint(url: str) -> str:
 
 def _message(response: httpx.Response) -> str:
     try:
-        return str(response.json()["error"]["message"])
+        return plain(str(response.json()["error"]["message"]))
     except (ValueError, KeyError, TypeError):
         return f"{response.url} answered {response.status_code}; is that an Enxerto server?"

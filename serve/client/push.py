@@ -1,6 +1,7 @@
 """An adapter's folder to a server, going on where a connection broke."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -94,11 +95,17 @@ def _upload(folder: Path, name: str, aliases: list[str], url: str | None, allow_
     answer: dict[str, Any] = {}
     with connect(url) as client, _progress() as progress:
         task = progress.add_task(f"pushing {name}", total=sum(entry["size"] for entry in files.values()))
-        for attempt in attempts(client):
-            with attempt:
-                if upload is None or client.get(f"/v1/uploads/{upload}").status_code == 404:
-                    upload = read(client.post(f"/v1/adapters/{name}/uploads", json=body))["upload"]
-                answer = _send(client, upload, folder, files, progress, task)
+        try:
+            for attempt in attempts(client):
+                with attempt:
+                    if upload is None or client.get(f"/v1/uploads/{upload}").status_code == 404:
+                        upload = read(client.post(f"/v1/adapters/{name}/uploads", json=body))["upload"]
+                    answer = _send(client, upload, folder, files, progress, task)
+        except BaseException:
+            if upload is not None:  # nobody will go on with it, and a key has only so many
+                with suppress(httpx.HTTPError):
+                    client.delete(f"/v1/uploads/{upload}")
+            raise
     return answer
 
 

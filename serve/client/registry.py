@@ -1,5 +1,6 @@
 """What the command line asks of a server's registry."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import httpx
 
 from data import digest
-from data.errors import UserError
+from data.errors import UserError, shown
 from data.names import BASE
 from data.policy import Policy
 from data.report import read_report
@@ -126,9 +127,22 @@ def removable(name: str, url: str | None = None) -> list[str]:
     return [*(f"{name}:{alias}" for alias in found["aliases"]), *versions]
 
 
-def collect(days: float, url: str | None = None) -> dict[str, Any]:
-    """Delete the bytes of versions that were removed longer ago."""
-    return ask("POST", f"/v1/registry/gc?days={days:g}", url)
+def collect(days: float, uploads: float, url: str | None = None) -> dict[str, Any]:
+    """Delete the bytes of versions that were removed longer ago, and uploads that nobody touched since."""
+    return ask("POST", f"/v1/registry/gc?days={days:g}&uploads={uploads:g}", url)
+
+
+def uploads(url: str | None = None) -> list[dict[str, Any]]:
+    """Every upload under way, of adapters that the key reaches."""
+    found: list[dict[str, Any]] = ask("GET", "/v1/uploads", url)["data"]
+    return found
+
+
+def end_upload(upload: str, url: str | None = None) -> dict[str, Any]:
+    """Give an upload up."""
+    if re.fullmatch("[0-9a-f]{32}", upload) is None:
+        raise UserError(f"{shown(upload)!r} is no upload; `serve uploads ls` lists those under way.")
+    return ask("DELETE", f"/v1/uploads/{upload}", url)
 
 
 def fsck(url: str | None = None) -> dict[str, Any]:
@@ -140,13 +154,16 @@ def download(reference: Reference, folder: Path, url: str | None = None) -> list
     """Write the files of a version to a new folder; their names."""
     if folder.exists():
         raise UserError(f"{folder} exists; give a folder that does not.")
-    version = ask("GET", _version(reference), url)
+    from serve.registry.validate import check_names  # numpy, for which no other command waits
+
+    files = ask("GET", _version(reference), url)["files"]
+    check_names(files)  # a server may say anything, and these become paths here
     folder.mkdir(parents=True)
     with connect(url) as client:
-        for name, blob in version["files"].items():
+        for name, blob in files.items():
             with client.stream("GET", f"{_version(reference)}/files/{name}") as response:
                 _save(response, folder / name, blob)
-    return list(version["files"])
+    return list(files)
 
 
 def create_key(
@@ -193,10 +210,15 @@ def _save(response: httpx.Response, path: Path, blob: str) -> None:
     if response.is_error:
         response.read()
     require_success(response)
+    from serve.registry.staging import SIZE_LIMITS
+
+    most = SIZE_LIMITS[path.name]
     with path.open("xb") as file:
         for block in response.iter_bytes(2**20):
             file.write(block)
-    if digest.of_file(path) != blob:
+            if file.tell() > most:
+                break
+    if path.stat().st_size > most or digest.of_file(path) != blob:
         path.unlink()
         raise UserError(f"{path.name} came with other bytes than the server says; look with `serve fsck`.")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
 
+from data.errors import pathless
 from serve.errors import ApiError
 from serve.lifecycle.admission import Admission
 from serve.registry.records import Version
@@ -111,7 +112,7 @@ class Entry:
     def error(self) -> ApiError:
         """What those are told who ask for it while it is left alone."""
         seconds = max(1, ceil(self.retry_at - time.monotonic()))
-        reason = (self.reason or "").rstrip(".")
+        reason = pathless(self.reason or "").rstrip(".")
         return ApiError(
             f"adapter {self.version.reference} could not be loaded: {reason}. It is not tried again for "
             f"{seconds} s; ask after that.",

@@ -7,6 +7,7 @@ stream wait, and the version that has waited longest comes first.
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -20,6 +21,11 @@ from serve.registry.records import StorageBusy, StorageFull, Version
 
 Observe = Callable[[str, Version, float, bool], None]
 """Told of each phase that ended (verify, make_room, load, probe), with its seconds, and whether it failed."""
+
+
+UNEXPECTED = "the server failed on it, and its log says why"
+
+log = logging.getLogger(__name__)
 
 
 async def _unasked(version: Version) -> None:
@@ -248,7 +254,10 @@ class Lifecycle:
             entry.retry_at = time.monotonic() + self._backoff.first
             entry.admission.refuse(error)
         except Exception as error:
-            reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            if not isinstance(error, UserError):
+                log.error("adapter %s failed", entry.version.reference, exc_info=error)
+            # What nobody expected may name places of this machine: that is for the log alone.
+            reason = str(error) if isinstance(error, UserError) else f"{UNEXPECTED} ({type(error).__name__})"
             entry.fail(reason, self._backoff)
 
     async def _load(self, entry: Entry) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from serve.failpoints import reach
 from serve.registry.blobs import Blob
+from serve.registry.staging import STALE_SECONDS
 from serve.registry.storage import Storage
 from serve.registry.tables import TombstoneRow, VersionRow
 
@@ -20,6 +21,8 @@ GRACE = timedelta(days=7)
 
 UNNAMED = timedelta(hours=1)
 """How long a blob may lie that no version names: an upload may be about to."""
+
+UNFINISHED = timedelta(seconds=STALE_SECONDS)
 
 _BATCH = 100  # blobs under one lock of the index: writers wait for it
 
@@ -34,13 +37,19 @@ class Collected:
     uploads: int
 
 
-def collect(storage: Storage, grace: timedelta = GRACE, unnamed: timedelta = UNNAMED) -> Collected:
-    """Delete what nothing needs. Safe beside servers that take uploads, and beside another collection.
+def collect(
+    storage: Storage,
+    grace: timedelta = GRACE,
+    unnamed: timedelta = UNNAMED,
+    unfinished: timedelta = UNFINISHED,
+) -> Collected:
+    """Delete what nothing needs, uploads among it that nobody touched for as long as `unfinished`.
 
-    A version is added under the index's lock, after a look at its blobs; a blob goes under the same lock,
-    after a look at the versions. So neither can miss the other.
+    Safe beside servers that take uploads, and beside another collection. A version is added under the index's
+    lock, after a look at its blobs; a blob goes under the same lock, after a look at the versions. So neither
+    can miss the other.
     """
-    uploads = storage.staging.clear()
+    uploads = storage.staging.clear(unfinished.total_seconds())
     reach("collect.cleared")
     before = datetime.now(UTC) - unnamed
     storage.blobs.clear(before)

@@ -11,7 +11,7 @@ from serve.registry.blobs import verify
 from serve.registry.folders import whole
 from serve.registry.records import Aim
 from serve.registry.storage import Storage
-from serve.registry.tables import MoveRow, VersionRow
+from serve.registry.tables import AliasRow, MoveRow, VersionRow
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def fsck(storage: Storage) -> Examined:
         *_database(storage),
         *_blobs(storage, blobs, live),
         *_folders(storage, live),
-        *_aliases(storage, live, moves),
+        *in_order(storage.aliases.all(), live, moves),
     ]
     return Examined(len(live), len(blobs), len(moves), problems)
 
@@ -77,7 +77,7 @@ def _folders(storage: Storage, live: list[VersionRow]) -> Iterator[Problem]:
             )
 
 
-def _aliases(storage: Storage, live: list[VersionRow], moves: list[MoveRow]) -> Iterator[Problem]:
+def in_order(aliases: list[AliasRow], live: list[VersionRow], moves: list[MoveRow]) -> Iterator[Problem]:
     """Every move begins where the one before ended, and the last ends where the alias points."""
     there = {(row.adapter, row.number) for row in live}
     ends: dict[tuple[str, str], Aim | None] = {}
@@ -90,7 +90,7 @@ def _aliases(storage: Storage, live: list[VersionRow], moves: list[MoveRow]) -> 
                 f"move {move.sequence} begins at {move.previous}, where {due and due.number} was due.",
             )
         ends[alias] = aim_of(move)
-    for row in storage.aliases.all():
+    for row in aliases:
         what, aim = f"{row.adapter}:{row.alias}", Aim(row.number, row.canary, row.weight)
         if ends.pop((row.adapter, row.alias), None) != aim:
             yield Problem(what, f"it points to {_said(aim)}, where no move led it.")

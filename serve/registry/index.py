@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from serve.failpoints import reach
 from serve.registry.database import Database
-from serve.registry.records import InUse, UnknownAdapter
+from serve.registry.records import InUse, NotServable, UnknownAdapter
 from serve.registry.tables import AdapterRow, AliasRow, PinRow, TombstoneRow, VersionRow
 
 
@@ -51,6 +51,13 @@ class Index:
             before_commit()
             reach("index.add")
             if known := session.scalar(_versions(name).where(VersionRow.digest == new.digest)):
+                buried = session.get(TombstoneRow, (name, known.number)) is not None
+                if buried and not new.files.items() <= known.files.items():
+                    # Of an import, which has no bytes of it: it must not say what the engine gets.
+                    raise NotServable(
+                        f"version {known.number} of {name!r} was removed where it names other files for the "
+                        "engine than these have; push them under another name."
+                    )
                 session.execute(delete(TombstoneRow).filter_by(adapter=name, number=known.number))
                 return known
             now = datetime.now(UTC)

@@ -10,7 +10,7 @@ from data.report import Metric
 from serve.registry import strict_json
 from serve.registry.validate import Checked
 
-_NUMBERS = 64  # metrics of a report at most: a row of the index is for people
+_NUMBERS = 64  # of a report's metrics, or a training's: a row of the index is for people
 
 _METRICS = TypeAdapter(list[Metric])
 
@@ -39,10 +39,13 @@ def provenance(adapter: Checked, probed: str | None = None) -> dict[str, Any]:
         "recipe": manifest.recipe_digest,
         "code": manifest.code,
         "trained": manifest.created,
-        "training": {
-            key: value for key, value in manifest.training.items() if isinstance(value, (int, float))
-        },
+        "training": _numbers(manifest.training),
     }
+
+
+def _numbers(told: dict[str, Any]) -> dict[str, int | float]:
+    numbers = {shown(key, 80): value for key, value in told.items() if isinstance(value, (int, float))}
+    return dict(list(numbers.items())[:_NUMBERS])
 
 
 def _report(adapter: Checked) -> dict[str, float] | None:

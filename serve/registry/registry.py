@@ -1,6 +1,7 @@
 """The registry of one server: what it says (`reading.py`), and the only way in."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from data import digest
@@ -9,7 +10,7 @@ from serve.failpoints import reach
 from serve.registry.aliases import Expected
 from serve.registry.folders import COMPUTED, ENGINE, whole
 from serve.registry.index import NewVersion
-from serve.registry.keys import Limits
+from serve.registry.keys import Key, Limits
 from serve.registry.provenance import provenance
 from serve.registry.reading import ReadRegistry
 from serve.registry.records import (
@@ -54,6 +55,13 @@ class Registry(ReadRegistry):
             raise NotServable(f"adapter {version.reference} cannot be served: {error}") from None
         except OSError as error:
             raise StorageFull.of(error) or error from error
+
+    def bytes_within_reach(self, key: Key) -> Callable[[str], bool]:
+        """Whether a key may have the bytes of a digest: all of them, or those of its adapters' versions."""
+        if key.adapters is None:
+            return lambda blob: True
+        versions = self._index.versions(*key.adapters) if key.adapters else []
+        return {blob for one in versions for blob in one.files.values()}.__contains__
 
     def revoke_key(self, name: str) -> None:
         """Have a key open nothing any more; UnknownKey."""

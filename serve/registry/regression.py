@@ -84,10 +84,13 @@ def _why_not(metric: Metric, difference: Difference | None, rule: SuiteRule) -> 
     both = difference.n if difference else 0
     if both == 0 or both < LEAST_SCORED * asked:
         return f"{both} of {asked} answers have a score for both, where {LEAST_SCORED:.0%} must"
-    assert difference is not None and difference.value is not None  # it has pairs
+    assert difference is not None  # it has pairs
+    value, interval = difference.value, (difference.low, difference.high)
+    if value is None or (both > 1 and None in interval):
+        return f"the report gives {both} pairs and not how they differ"
     bound = rule.tasks.get(metric.task, rule.most_worse)
     ratio = metric.measure == "perplexity"
-    lost = difference.value - 1 if ratio else -difference.value
+    lost = value - 1 if ratio else -value
     if difference.direction != "worse" or lost <= bound:
         return None
     return (

@@ -3,11 +3,12 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
-from data.report import Evidence
+from data.report import Difference, Evidence
 from serve.registry.database import Database
 from serve.registry.index import live_version
 from serve.registry.tables import ReportRow
@@ -15,8 +16,11 @@ from serve.registry.tables import ReportRow
 MOST = 100
 """Reports kept of a version; the oldest go."""
 
-SHOWN = 1000
+SHOWN = 20
 """Of all versions of an adapter together, when they are shown."""
+
+COMPARISONS = 32
+"""Of one report, when it is shown."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,19 @@ class Report:
     by: str | None
 
 
+@dataclass(frozen=True)
+class Brief:
+    """What is shown of a report: its first comparisons, and how many `more` it has."""
+
+    report: str
+    suite: str
+    suite_digest: str
+    differences: list[Difference]
+    more: int
+    time: datetime
+    by: str | None
+
+
 class Reports:
     """The reports in a database. Each call is one short transaction."""
 
@@ -35,10 +52,14 @@ class Reports:
         self._database = database
 
     def keep(self, name: str, number: int, evidence: Evidence, by: str | None = None) -> Report:
-        """Know a report on a version. One that found the same earlier is this one, as new as it now is."""
+        """Know a report on a version. One that found the same is this one: as new as it now is where it was
+        made again since, and where it stood when it is only sent again."""
         now = datetime.now(UTC)
         with self._database.write(counts=False) as session:
             live_version(session, name, number)
+            known = session.get(ReportRow, (name, number, evidence.report))
+            if known and known.finished >= evidence.finished:
+                return Report(Evidence.model_validate(known.evidence), known.time, known.by)
             session.merge(
                 ReportRow(
                     adapter=name,
@@ -57,13 +78,31 @@ class Reports:
                 session.execute(delete(ReportRow).filter_by(adapter=name, number=number, report=row.report))
         return Report(evidence, now, by)
 
-    def of(self, name: str) -> dict[int, list[Report]]:
-        """By the number of the version that they are on, the newest first."""
-        found: dict[int, list[Report]] = defaultdict(list)
+    def of(self, name: str) -> dict[int, list[Brief]]:
+        """The newest ones, by the number of the version that they are on, the newest first."""
+        found: dict[int, list[Brief]] = defaultdict(list)
         with self._database.read() as session:
             for row in session.scalars(_newest(name).limit(SHOWN)):
-                found[row.number].append(Report(Evidence.model_validate(row.evidence), row.time, row.by))
+                found[row.number].append(_brief(row.evidence, row.time, row.by))
         return found
+
+
+def brief(report: Report) -> Brief:
+    return _brief(report.evidence.model_dump(mode="json"), report.time, report.by)
+
+
+def _brief(evidence: dict[str, Any], time: datetime, by: str | None) -> Brief:
+    """Only what is shown is read: a report may hold thousands of comparisons."""
+    differences = evidence["differences"]
+    return Brief(
+        report=evidence["report"],
+        suite=evidence["suite"],
+        suite_digest=evidence["suite_digest"],
+        differences=[Difference.model_validate(one) for one in differences[:COMPARISONS]],
+        more=max(0, len(differences) - COMPARISONS),
+        time=time,
+        by=by,
+    )
 
 
 def on_suites(session: Session, name: str, number: int, suites: list[str]) -> list[Evidence]:
@@ -73,6 +112,6 @@ def on_suites(session: Session, name: str, number: int, suites: list[str]) -> li
 
 
 def _newest(name: str) -> Select[ReportRow]:
-    """An adapter's reports, by when they were made, then by when they came."""
-    order = (ReportRow.finished.desc(), ReportRow.time.desc(), ReportRow.report)
+    """An adapter's reports, by when they came: when they were made is what their senders say."""
+    order = (ReportRow.time.desc(), ReportRow.finished.desc(), ReportRow.report)
     return select(ReportRow).filter_by(adapter=name).order_by(*order)

@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -42,8 +42,11 @@ SIZE_LIMITS = {
 STALE_SECONDS = 24 * 3600
 """How long an upload may lie untouched before it is cleared away."""
 
-MAX_OPEN = 64
+MAX_OPEN = 256
 """Uploads under way at a time."""
+
+MAX_OF_KEY = 16
+"""Of one key among them: what it leaves lying keeps nobody else out."""
 
 SPARE_BYTES = 256 * 2**20
 """What stays free on the disk of the staging folder when an upload is let in."""
@@ -68,7 +71,7 @@ class Staging:
     def __init__(self, folder: Path, blobs: BlobStore) -> None:
         self._folder = folder
         self._blobs = blobs
-        self._lock = threading.Lock()
+        self._lock, self._opening = threading.Lock(), threading.Lock()
         self._busy: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
         self.clear()
@@ -77,33 +80,30 @@ class Staging:
         """Take away what nobody has touched for so many seconds; returns how many uploads went."""
         cleared = 0
         for left in self._folder.iterdir():
-            touched = max(_touched(path) for path in (left, *left.glob("*")))
-            if touched < time.time() - older_than:
+            if _touched(left) < time.time() - older_than and not self._in_use(left.name):
                 discard(left)
                 cleared += 1
         return cleared
 
-    def create(self, upload: Upload) -> tuple[str, list[str]]:
-        """The new upload's id, which cannot be guessed, and the files to send: those not in the store."""
+    def create(self, upload: Upload, known: Callable[[str], bool] | None = None) -> tuple[str, list[str]]:
+        """The new upload's id, which cannot be guessed, and the files to send: those not in the store.
+
+        `known` says of a digest whether who uploads may have its bytes: others count as not there, since a
+        digest alone must not tell what is here, nor bring it.
+        """
         _check(upload)
-        if sum(1 for _ in self._folder.iterdir()) >= MAX_OPEN:
-            raise UploadBusy(f"{MAX_OPEN} uploads are under way; end one of them, then try again.")
-        size = sum(entry.size for entry in upload.files.values())
-        free = shutil.disk_usage(self._folder).free
-        if size + SPARE_BYTES > free:
-            raise StorageFull(
-                f"The adapter has {size} bytes, and of {free} free ones on the registry's disk {SPARE_BYTES} "
-                "stay free; make room, for example with `serve gc`."
-            )
         identity = secrets.token_hex(16)
         made = self._folder / f".{identity}"
         missing = []
         try:
-            (made / "files").mkdir(parents=True)
-            (made / "parts").mkdir()
+            with self._opening:  # one at a time, or two take the same last place
+                self._require_room(upload)
+                (made / "files").mkdir(parents=True)
+                (made / "parts").mkdir()
+                (made / "upload.json").write_text(upload.model_dump_json())
             reach("staging.made")
             for name, entry in upload.files.items():
-                if not self._blobs.has(entry.sha256):
+                if not (known is None or known(entry.sha256)) or not self._blobs.has(entry.sha256):
                     missing.append(name)
                     continue
                 self._blobs.fetch(entry.sha256, made / "files" / name)
@@ -112,13 +112,46 @@ class Staging:
                     raise UserError(
                         f"{name} has {size} bytes, not the {entry.size} announced; send its own size."
                     )
-            (made / "upload.json").write_text(upload.model_dump_json())
             made.rename(self._folder / identity)
             reach("staging.announced")
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
             raise
         return identity, missing
+
+    def _require_room(self, upload: Upload) -> None:
+        """UploadBusy, or StorageFull by what all others under way may still send."""
+        others = [one for folder in self._folder.iterdir() if (one := _open(folder)) is not None]
+        own = sum(one.by == upload.by for one, _ in others)
+        if own >= MAX_OF_KEY or len(others) >= MAX_OPEN:
+            whose = f"of the key {upload.by!r} " if own >= MAX_OF_KEY else ""
+            raise UploadBusy(
+                f"{own if whose else len(others)} uploads {whose}are under way, as many as may be; end one "
+                "with `serve uploads rm`, `serve uploads ls` lists them."
+            )
+        size = sum(entry.size for entry in upload.files.values())
+        promised = sum(owed for _, owed in others)
+        free = shutil.disk_usage(self._folder).free
+        if size + promised + SPARE_BYTES > free:
+            raise StorageFull(
+                f"The adapter has {size} bytes, and of {free} free ones on the registry's disk {promised} "
+                f"are for uploads under way and {SPARE_BYTES} stay free; make room, as with `serve gc`."
+            )
+
+    def all(self) -> list[tuple[str, Upload, float]]:
+        """Every upload under way: its id, what was announced, and when it was last touched."""
+        ids = sorted(left.name for left in self._folder.iterdir() if _ID.fullmatch(left.name))
+        found = ((identity, _open(self._folder / identity)) for identity in ids)
+        return [(name, one[0], _touched(self._folder / name)) for name, one in found if one is not None]
+
+    def end(self, identity: str) -> None:
+        """Give an upload up; UploadBusy while it is being committed."""
+        self.announced(identity)
+        self._claim(identity, f"upload {identity} is being committed; wait for that answer.")
+        try:
+            discard(self._folder / identity)
+        finally:
+            self._release(identity)
 
     def progress(self, identity: str) -> tuple[Upload, dict[str, int], list[str]]:
         """What was announced, how many bytes of each file are here, and the files that are not finished.
@@ -187,6 +220,11 @@ class Staging:
         except FileNotFoundError:
             raise UnknownUpload(f"there is no upload {identity[:100]!r}; start a new one.") from None
 
+    def _in_use(self, identity: str) -> bool:
+        """Whether it is being committed, or a file of it being sent."""
+        with self._lock:
+            return any(claim.partition("/")[0] == identity for claim in self._busy)
+
     def _claim(self, claim: str, why: str) -> None:
         with self._lock:
             if claim in self._busy:
@@ -226,7 +264,10 @@ class Incoming(AbstractContextManager["Incoming"]):
             )
 
     def write(self, block: bytes) -> None:
-        """Take the next bytes; UserError as soon as there are more than announced."""
+        """Take the next bytes; UserError as soon as there are more than announced, UnknownUpload once the
+        upload was ended: a file that has no name any more still takes room."""
+        if os.fstat(self._file.fileno()).st_nlink == 0:
+            raise UnknownUpload(f"the upload of {self._name} is over; start a new one.")
         self._size += len(block)
         if self._size > self._entry.size:
             self._part.unlink(missing_ok=True)
@@ -271,11 +312,23 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _touched(path: Path) -> float:
+def _open(folder: Path) -> tuple[Upload, int] | None:
+    """An upload, also one that is just being made, and how many of its bytes are still to come."""
     try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
+        upload = Upload.model_validate_json((folder / "upload.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    here = sum(_size(folder / part / name) for name in upload.files for part in ("parts", "files"))
+    return upload, max(0, sum(entry.size for entry in upload.files.values()) - here)
+
+
+def _touched(folder: Path) -> float:
+    """When anything in it last changed: a file that grows does not touch its folder."""
+    times = [0.0]
+    for path in (folder, *folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            times.append(path.stat().st_mtime)
+    return max(times)
 
 
 def _check(upload: Upload) -> None:

@@ -50,11 +50,16 @@ class Checked:
 
 
 def check(
-    folder: Path, base: BaseManifest, modules: Modules, max_lora_rank: int, allow_noop: bool = False
+    folder: Path,
+    base: BaseManifest | None,
+    modules: Modules | None,
+    max_lora_rank: int,
+    allow_noop: bool = False,
 ) -> Checked:
     """The adapter in `folder`, proven loadable on this base; UserError with the first thing that is wrong.
 
-    `allow_noop` lets one pass that changes nothing.
+    `allow_noop` lets one pass that changes nothing. Where the base is not at hand, what it alone can tell is
+    left open.
     """
     digests = _digests(folder)
     config = lora_config.parse((folder / "adapter_config.json").read_bytes())
@@ -72,6 +77,7 @@ def check(
     _check_notes(folder, digests)
     weights = folder / "adapter_model.safetensors"
     tensors = header.read(weights)
+    modules = _own_modules(tensors) if modules is None else modules
     _check_shapes(tensors, config, modules)
     values.check(weights, tensors, config, allow_noop)
     return Checked(
@@ -80,7 +86,7 @@ def check(
         manifest=manifest,
         config=lora_config.rewritten(config),
         rank=config.r,
-        base_fingerprint=base.fingerprint,
+        base_fingerprint=manifest.base.fingerprint,
         changed=len(tensors) // 2,
         modules=len(modules),
     )
@@ -108,7 +114,7 @@ def check_names(names: Collection[str]) -> None:
 
 
 def _check_manifest(
-    folder: Path, base: BaseManifest, digests: dict[str, str]
+    folder: Path, base: BaseManifest | None, digests: dict[str, str]
 ) -> AdapterManifest | AdoptedManifest:
     manifest: AdapterManifest | AdoptedManifest
     try:
@@ -121,14 +127,14 @@ def _check_manifest(
         raise _bad_manifest(first_error(error)) from None
     except ValueError as error:
         raise _bad_manifest(str(error)) from None
-    if manifest.base.fingerprint != base.fingerprint:
+    if base and manifest.base.fingerprint != base.fingerprint:
         made_for = f"{shown(manifest.base.name)!r} ({manifest.base.fingerprint[:19]})"
         did = "was mapped to" if isinstance(manifest, AdoptedManifest) else "was trained on"
         raise UserError(
             f"The adapter {did} base {made_for}; this server runs {base.name!r} "
             f"({base.fingerprint[:19]}). Retrain on it, or start the server with the other base."
         )
-    if isinstance(manifest, AdapterManifest) and manifest.renderer != base.identity.renderer:
+    if base and isinstance(manifest, AdapterManifest) and manifest.renderer != base.identity.renderer:
         raise UserError(
             f"The adapter learnt the chat format {_renderer(manifest.renderer)}; this server speaks "
             f"{_renderer(base.identity.renderer)}. Retrain with the base's own format."
@@ -147,16 +153,29 @@ def _check_notes(folder: Path, digests: dict[str, str]) -> None:
     """What comes with an adapter as JSON is read too, by pages and by checks."""
     for name in sorted(digests.keys() & {"probes.json", "report.json"}):
         try:
-            parsed = strict_json.parse((folder / name).read_bytes())
-            if not isinstance(parsed, dict):
-                raise ValueError("it is not an object")
-            if name == PROBES:
-                Probes.model_validate(parsed)
+            _check_note(folder / name, name == PROBES)
         except ValueError as error:
             why = first_error(error) if isinstance(error, ValidationError) else error
             raise UserError(
                 f"{name} is not the JSON that it should be ({why}); mend it, or leave it out."
             ) from None
+
+
+def check_probes(path: Path) -> None:
+    """UserError unless these are probes."""
+    try:
+        _check_note(path, probes=True)
+    except ValueError as error:
+        why = first_error(error) if isinstance(error, ValidationError) else error
+        raise UserError(f"{path.name} are no probes ({why}).") from None
+
+
+def _check_note(path: Path, probes: bool) -> None:
+    parsed = strict_json.parse(path.read_bytes())
+    if not isinstance(parsed, dict):
+        raise ValueError("it is not an object")
+    if probes:
+        Probes.model_validate(parsed)
 
 
 def _bad_manifest(why: str) -> UserError:
@@ -207,6 +226,17 @@ def _check_shapes(tensors: dict[str, Tensor], config: LoraConfig, modules: Modul
             f"{len(absent)} of {len(expected)} tensors are absent, the first is {absent[0]}; "
             "save the whole adapter with PEFT again."
         )
+
+
+def _own_modules(tensors: dict[str, Tensor]) -> Modules:
+    """The layers that an adapter seems to be for: inputs by its A, outputs by its B."""
+    found: dict[str, tuple[int, int]] = {}
+    for name, tensor in tensors.items():
+        if (match := _PARAMETER.fullmatch(name)) and len(tensor.shape) == 2:
+            inputs, outputs = found.get(match["module"], (0, 0))
+            own = (tensor.shape[1], outputs) if match["side"] == "A" else (inputs, tensor.shape[0])
+            found[match["module"]] = own
+    return found
 
 
 def _targets(target: str, module: str) -> bool:

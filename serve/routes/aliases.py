@@ -4,8 +4,9 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from data.manifest import one_line
 from serve.auth import KeyFirst, Pushing
 from serve.errors import ApiError
 from serve.registry.records import Aim
@@ -14,7 +15,7 @@ from serve.routes.parameters import MAX_NUMBER, Alias, Name, example
 router = APIRouter(tags=["adapters"], route_class=KeyFirst)
 
 Number = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
-Reason = Annotated[str, Field(min_length=3, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Reason = Annotated[str, Field(min_length=3, max_length=500), AfterValidator(one_line)]
 
 
 class AliasMove(BaseModel):

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from data.report import Difference
 from serve.registry.folders import ENGINE
 from serve.registry.records import Adapter, Move, Version
-from serve.registry.reports import Report
+from serve.registry.reports import Brief
 from serve.routes.parameters import DIGEST, example
 
 _VERSION = {
@@ -31,6 +31,7 @@ _REPORT = {
     "time": "2026-05-04T09:40:00Z",
     "by": "training",
     "differences": [],
+    "more": 0,
 }
 _DETAIL = _VERSION | {
     "files": {"adapter_config.json": DIGEST, "adapter_model.safetensors": DIGEST, "manifest.json": DIGEST},
@@ -90,7 +91,8 @@ class ParityCard(BaseModel):
 
 
 class ReportCard(BaseModel):
-    """An evaluation: the digest of what was found, and how the version did beside others on whole tasks."""
+    """An evaluation: the digest of what was found, and how the version did beside others on whole tasks; of
+    its comparisons `more` are not shown."""
 
     model_config = example(**_REPORT)
     report: str
@@ -99,12 +101,13 @@ class ReportCard(BaseModel):
     time: datetime
     by: str | None
     differences: list[Difference]
+    more: int
 
 
 class VersionDetail(VersionCard):
     """`loaded` are the servers whose engine holds it, `held_by` the aliases that point to it and `was` those
     that did; `provenance` is base, data, recipe, code and metrics; `parity` is what came of its probes, and
-    `reports` are the evaluations that are known of it, the newest first."""
+    `reports` are its evaluations among the adapter's newest, the newest first."""
 
     model_config = example(**_DETAIL)
     files: dict[str, str]
@@ -233,17 +236,9 @@ def history_of(name: str, state: Any) -> AdapterHistory:
     )
 
 
-def report_card(report: Report) -> ReportCard:
+def report_card(report: Brief) -> ReportCard:
     """What a report says of its version."""
-    evidence = report.evidence
-    return ReportCard(
-        report=evidence.report,
-        suite=evidence.suite,
-        suite_digest=evidence.suite_digest,
-        time=report.time,
-        by=report.by,
-        differences=evidence.differences,
-    )
+    return ReportCard(**vars(report))
 
 
 def _move_card(move: Move) -> MoveCard:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar, cast
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 
-from serve.auth import Chatting, Unsolved
+from serve.auth import Chatting, Unsolved, while_valid
 from serve.engine.protocol import Answer, EngineDied
 from serve.errors import ApiError
 from serve.registry.keys import Key
@@ -67,7 +67,7 @@ async def create(request: Request, key: Chatting, x_session: Session = None) -> 
         seen.answered(answer)
         await held.aclose()
         return JSONResponse(label.whole(answer), headers=label.headers)
-    events = seen.events(cast(AsyncGenerator[str, None], answer))
+    events = seen.events(while_valid(request, cast(AsyncGenerator[str, None], answer)))
     # Before the lease is given back: the engine must have stopped by then.
     held.push_async_callback(events.aclose)
     return Stream(label.events(events), held, label.headers, deadline, seen.failed)

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel
 
 from data.policy import Policy
-from data.report import Evidence
+from data.report import NewEvidence
 from serve.auth import Administering, KeyFirst, Pushing
 from serve.errors import ApiError
 from serve.registry.records import checked_name
+from serve.registry.reports import brief
 from serve.routes.cards import ReportCard, report_card
 from serve.routes.parameters import DIGEST, Alias, Name, Number, example
 
@@ -44,7 +45,7 @@ class NewPolicy(Policy):
     model_config = example(**_POLICY)
 
 
-class NewReport(Evidence):
+class NewReport(NewEvidence):
     model_config = example(**_EVIDENCE)
 
 
@@ -94,7 +95,7 @@ async def add_report(
             param="models",
         )
     kept = await asyncio.to_thread(registry.storage.reports.keep, adapter, version, body, key.name)
-    return report_card(kept)
+    return report_card(brief(kept))
 
 
 async def _keep(adapter: str, alias: str, policy: Policy | None, request: Request, by: str) -> PolicyCard:

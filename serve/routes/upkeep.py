@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from serve.auth import Administering
-from serve.registry.collect import GRACE, collect
+from serve.registry.collect import GRACE, UNFINISHED, collect
 from serve.registry.fsck import fsck
 from serve.routes.parameters import example
 
@@ -48,10 +48,15 @@ async def collect_garbage(
         float,
         Query(ge=0, le=3650, allow_inf_nan=False, description="Keep what was removed less long ago."),
     ] = GRACE / timedelta(days=1),
+    uploads: Annotated[
+        float,
+        Query(ge=0, le=3650, allow_inf_nan=False, description="Keep uploads touched less long ago, in days."),
+    ] = UNFINISHED / timedelta(days=1),
 ) -> CollectedCard:
     """Delete the bytes of versions that were removed, and what was left behind."""
     storage = request.app.state.registry.storage
-    return CollectedCard(**vars(await asyncio.to_thread(collect, storage, timedelta(days=days))))
+    ages = {"grace": timedelta(days=days), "unfinished": timedelta(days=uploads)}
+    return CollectedCard(**vars(await asyncio.to_thread(collect, storage, **ages)))
 
 
 @router.get("/v1/registry/fsck")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,12 +10,12 @@ from fastapi import APIRouter, Body, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
-from data.errors import UserError
+from data.errors import UserError, pathless
 from data.manifest import AdoptedManifest, FileEntry
 from data.names import unfit
 from data.probes import FILE as PROBES
 from serve.adopt.probes import compute
-from serve.auth import KeyFirst, Pushing, require
+from serve.auth import KeyFirst, Pushing, require, require_still
 from serve.errors import ApiError
 from serve.failpoints import reach
 from serve.limits import TRICKLE_BYTES
@@ -76,6 +77,31 @@ class UploadProgress(BaseModel):
     missing: list[str]
 
 
+_OPEN = {"upload": _UPLOAD, "adapter": "support", "by": "training", "touched": "2026-05-04T09:30:00Z"}
+
+
+class UploadCard(BaseModel):
+    """An upload under way; `touched` is when something of it last came, `by` the key that began it."""
+
+    model_config = example(**_OPEN)
+    upload: str
+    adapter: str
+    by: str | None
+    touched: datetime
+
+
+class UploadList(BaseModel):
+    model_config = example(object="list", data=[_OPEN])
+    object: str = "list"
+    data: list[UploadCard]
+
+
+class EndedUpload(BaseModel):
+    model_config = example(upload=_UPLOAD, ended=True)
+    upload: str
+    ended: bool = True
+
+
 class Committed(BaseModel):
     """`adopted` is there for an adapter that was trained elsewhere: what is known of it; `without_probes` in
     it is why its parity cannot be checked."""
@@ -102,8 +128,27 @@ async def create_upload(
     upload = Upload(
         name=adapter, files=body.files, aliases=body.aliases, allow_noop=body.allow_noop, by=key.name
     )
-    identity, missing = await asyncio.to_thread(state.registry.staging.create, upload)
+    known = await asyncio.to_thread(state.registry.bytes_within_reach, key)
+    identity, missing = await asyncio.to_thread(state.registry.staging.create, upload, known)
     return OpenUpload(upload=identity, missing=missing)
+
+
+@router.get("/v1/uploads")
+async def list_uploads(request: Request, key: Pushing) -> UploadList:
+    """The uploads under way of adapters that the key reaches."""
+    found = await asyncio.to_thread(request.app.state.registry.staging.all)
+    return UploadList(
+        data=[
+            UploadCard(
+                upload=name,
+                adapter=upload.name,
+                by=upload.by,
+                touched=datetime.fromtimestamp(touched, UTC),
+            )
+            for name, upload, touched in found
+            if key.reaches(upload.name)
+        ]
+    )
 
 
 @router.get("/v1/uploads/{upload}")
@@ -138,9 +183,19 @@ async def put_file(
     with await asyncio.to_thread(staging.receive, upload, file, offset) as incoming:
         incoming.expect(_length(request))
         async for block in _blocks(request, stall):
+            await require_still(request)  # an upload may take longer than its key lives
             await asyncio.to_thread(incoming.write, block)
         await asyncio.to_thread(incoming.finish)
     return Response(status_code=204)
+
+
+@router.delete("/v1/uploads/{upload}")
+async def end_upload(upload: UploadId, request: Request, key: Pushing) -> EndedUpload:
+    """Give an upload up: what came of it is deleted."""
+    staging = request.app.state.registry.staging
+    await _allowed(staging, upload, key)
+    await asyncio.to_thread(staging.end, upload)
+    return EndedUpload(upload=upload)
 
 
 @router.post("/v1/uploads/{upload}/commit", response_model_exclude_none=True)
@@ -156,7 +211,8 @@ async def commit(upload: UploadId, request: Request, key: Pushing) -> Committed:
         raise
     except UserError as error:
         raise ApiError(
-            f"{error} Version {version.number} of {version.name!r} is stored, but no alias was moved to it.",
+            f"{pathless(str(error))} Version {version.number} of {version.name!r} is stored, but no alias "
+            "was moved to it.",
             status=422,
             code="adapter_failed",
         ) from error
@@ -200,7 +256,7 @@ def _keep(upload: str, state: Any) -> tuple[Upload, Version]:
             try:
                 probes = _probed(checked, settings)
             except UserError as error:
-                without = str(error)
+                without = pathless(str(error))
         return announced, registry.add(announced.name, checked, announced.by, probes, without)
 
 

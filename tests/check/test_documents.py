@@ -8,7 +8,12 @@ import pytest
 from tests.check import commands
 from tests.check.commands import ROOT
 
-MARKDOWN = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MARKDOWN = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
 SOURCES = [
     path for package in ("data", "finetune", "serve", "bench") for path in (ROOT / package).rglob("*.py")

@@ -26,17 +26,23 @@ def adapter(tmp_path: Path, base: Base) -> Path:
     return tiny.make_adapter(tmp_path / "adapter", base)
 
 
-def announce(folder: Path, aliases: list[str]) -> dict[str, Any]:
+def announce(folder: Path, aliases: list[str], also: list[str] | None = None) -> dict[str, Any]:
     files = {
         name: {"sha256": digest.of_file(folder / name), "size": (folder / name).stat().st_size}
-        for name in ADAPTER_FILES
+        for name in (*ADAPTER_FILES, *(also or ()))
     }
     return {"files": files, "aliases": aliases}
 
 
-def upload(http: TestClient, folder: Path, aliases: list[str], name: str = "support") -> Any:
-    """Announce and send; the upload's id."""
-    opened = http.post(f"/v1/adapters/{name}/uploads", json=announce(folder, aliases))
+def upload(
+    http: TestClient,
+    folder: Path,
+    aliases: list[str],
+    name: str = "support",
+    also: list[str] | None = None,
+) -> Any:
+    """Announce and send, files that need not be there `also`; the upload's id."""
+    opened = http.post(f"/v1/adapters/{name}/uploads", json=announce(folder, aliases, also))
     assert opened.status_code == 201, opened.text
     for file in opened.json()["missing"]:
         sent = http.put(f"/v1/uploads/{opened.json()['upload']}/{file}", content=(folder / file).read_bytes())
@@ -44,8 +50,14 @@ def upload(http: TestClient, folder: Path, aliases: list[str], name: str = "supp
     return opened.json()["upload"]
 
 
-def push(http: TestClient, folder: Path, aliases: list[str], name: str = "support") -> Any:
-    return http.post(f"/v1/uploads/{upload(http, folder, aliases, name)}/commit")
+def push(
+    http: TestClient,
+    folder: Path,
+    aliases: list[str],
+    name: str = "support",
+    also: list[str] | None = None,
+) -> Any:
+    return http.post(f"/v1/uploads/{upload(http, folder, aliases, name, also)}/commit")
 
 
 def error(response: Any, status: int, code: str) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from data.home import key_of_port
+from serve.own_key import known_by_port
 from tests.serve import tiny
 from tests.serve.test_client import listening
 from tests.serve.tiny import Base, TinyServer
@@ -129,8 +131,10 @@ def test_a_wrong_key_says_which_was_sent(url: str, tmp_path: Path, monkeypatch: 
     assert "Set $ENXERTO_API_KEY to a key" in serve("ls", url=url)[2]
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "key").write_text("enx_other\n")
-    said = serve("ls", url=url)[2]
-    assert f"sent the one in {tmp_path / 'home' / 'key'}" in said
+    port = int(url.rpartition(":")[2])
+    with known_by_port(port, None, None):
+        said = serve("ls", url=url)[2]
+    assert f"sent the one in {key_of_port(port)}" in said
     assert "serve keys ls" not in said
 
 

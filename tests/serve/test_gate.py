@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import func, select
 
 from data.errors import UserError
 from data.policy import Policy
 from data.report import EvalReport
 from serve.registry import reports, transfer
 from serve.registry.storage import Storage
+from serve.registry.tables import ReportRow
 from tests.serve import tiny
 from tests.serve.evaluated import Scores, report, served
 from tests.serve.test_adapter_routes import error, push
@@ -131,12 +133,12 @@ def test_a_task_has_its_own_bound(http: TestClient, compare: Compare) -> None:
 
 
 def test_the_newest_report_counts(http: TestClient, compare: Compare) -> None:
-    """By when they were made, also where one found what an earlier one had found."""
+    """By when they came; one that found what an earlier one had found is new where it was made again."""
     good, bad = compare(1, 2), compare(1, 2, new=WORSE)
-    for found, minute in ((good, 10), (bad, 20)):
-        send(http, 2, found.model_copy(update={"finished": f"2026-05-04T10:{minute}:00Z"}))
+    for found, minute in ((good, 10), (bad, 5)):
+        send(http, 2, found.model_copy(update={"finished": f"2026-05-04T10:{minute:02}:00Z"}))
     stays(http, move(http))
-    send(http, 2, good.model_copy(update={"finished": "2026-05-04T10:15:00Z"}))
+    send(http, 2, good.model_copy(update={"finished": "2026-05-04T10:10:00Z"}))
     stays(http, move(http))
     send(http, 2, good.model_copy(update={"finished": "2026-05-04T10:30:00+00:00"}))
     assert move(http).status_code == 200
@@ -257,7 +259,9 @@ def test_reports_of_large_suites_and_no_more_than_a_hundred(
         found = compare(1, 2, new=[1.0] * (99 - number % 50) + [0.0] * (1 + number % 50), old=[1.0] * 100)
         suite = found.suite.model_copy(update={"name": f"suite {number}"})
         send(http, 2, found.model_copy(update={"suite": suite}))
-    assert len(server.registry.storage.reports.of("support")[2]) == reports.MOST
+    with server.registry.storage.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(ReportRow)) == reports.MOST
+    assert len(server.registry.storage.reports.of("support")[2]) == reports.SHOWN
 
 
 def test_who_may_do_what(http: TestClient, server: TinyServer, compare: Compare) -> None:
@@ -317,7 +321,7 @@ def test_an_export_brings_policy_and_reports_along(
     policy = other.policies.find("support", "default")
     assert policy is not None
     assert policy.suites[0].tasks == {"chat": 0.1}
-    assert [one.evidence.report for one in other.reports.of("support")[2]] == [found.result_digest]
+    assert [one.report for one in other.reports.of("support")[2]] == [found.result_digest]
     other.close()
 
 

@@ -164,12 +164,12 @@ def make_registry(
     if database in (None, sqlite_url(index)) and not index.exists():
         # Its migrations take longer than most tests do, and have tests of their own.
         folder.mkdir(parents=True, exist_ok=True)
-        index.write_bytes(_empty_index())
+        index.write_bytes(empty_index())
     return Registry(Storage(folder, database, blobs), base.manifest, max_rank)
 
 
 @cache
-def _empty_index() -> bytes:
+def empty_index() -> bytes:
     """The file of an index without a row, as a first start leaves it."""
     with TemporaryDirectory() as folder:
         index = Path(folder) / "index.sqlite"
