@@ -8,10 +8,12 @@ readers: each leaf of each record must be used, listed or refused |
 pushed to a server around a small engine: all must be refused with a sentence |
 | `foreign` | folders in the layouts of other trainers with one to three changes: those that are right must \
 enter and do exactly what they say, all others be refused |
+| `bytes` | HTTP with bytes changed, cut and sent in pieces, and no HTTP at all, at a server's socket: every \
+connection must be answered or closed, nothing crash, stay or grow |
 
 Faults of records are counted by kind, and the first of each is printed. The first upload that is taken
 wrongly, answered with a 5xx, or refused without a sentence or after 2 s ends the run, and is printed in its
-smallest form; a finished run is one that found none.
+smallest form, as does the first stream of bytes that does harm; a finished run is one that found none.
 """
 
 import argparse
@@ -32,14 +34,15 @@ from data.errors import UserError
 from data.home import base_folder
 from finetune.render import open_renderer
 from tests.adopted import fuzz as adopted
+from tests.adversarial import streams
 from tests.serve.hostile.attack import MOST_SECONDS, World
 from tests.serve.hostile.fuzz import fuzz
 
 RESULTS = Path("bench/results")
-PARTS = ("data", "uploads", "foreign")
+PARTS = ("data", "uploads", "foreign", "bytes")
 
 Measured = tuple[list[dict[str, Any]], list[Goal], int]
-"""Rows, goals, and how many kinds of sentence were read."""
+"""Rows, goals, and how many kinds of answer were read: sentences, or statuses."""
 
 console = Console(highlight=False)
 
@@ -51,6 +54,7 @@ def main() -> None:
     parser.add_argument("--base", default="smollm2-135m-instruct-awq", help="data: whose format renders")
     parser.add_argument("--count", type=int, default=10_000, help="uploads: adapters")
     parser.add_argument("--foreign", type=int, default=3_000, help="foreign: adapters")
+    parser.add_argument("--streams", type=int, default=20_000, help="bytes: streams")
     parser.add_argument(
         "--seed", type=int, default=secrets.randbelow(10**9), help="the same one, the same run"
     )
@@ -64,6 +68,8 @@ def main() -> None:
                 pushed(part, "count", given.count, given.seed, given.out / "fuzz.json", hostile)
             case "foreign":
                 pushed(part, "foreign", given.foreign, given.seed, given.out / "fuzz-foreign.json", foreign)
+            case "bytes":
+                pushed(part, "streams", given.streams, given.seed, given.out / "fuzz-bytes.json", sent)
 
 
 def data(count: int, seed: int, base: str, out: Path) -> None:
@@ -91,7 +97,7 @@ def data(count: int, seed: int, base: str, out: Path) -> None:
 def pushed(
     part: str, option: str, count: int, seed: int, out: Path, measure: Callable[[Path, int, int], Measured]
 ) -> None:
-    """Push `count` adapters; UserError with the smallest one that did harm."""
+    """Send `count` adapters or streams; UserError with the smallest one that did harm."""
     command = f"python -m bench.fuzz --only {part} --{option} {count} --seed {seed}"
     console.print(command)
     began = time.monotonic()
@@ -104,7 +110,7 @@ def pushed(
         console.print(
             "".join(f"{value:<20}" if isinstance(value, str) else f"{value:>10,}" for value in row.values())
         )
-    console.print(f"{sentences} kinds of sentence, {time.monotonic() - began:.0f} s")
+    console.print(f"{sentences} kinds of answer, {time.monotonic() - began:.0f} s")
     show(console, f"fuzz {part}", goals)
     write(out, command, rows, goals)
 
@@ -141,6 +147,18 @@ def foreign(folder: Path, count: int, seed: int) -> Measured:
         Goal("of them taken", "> 0", str(tally.taken.total()), tally.taken.total() > 0),
     ]
     return rows, goals, len(tally.sentences)
+
+
+def sent(folder: Path, count: int, seed: int) -> Measured:
+    with streams.World.made(folder) as world:
+        tally = streams.fuzz(world, count, seed)
+    rows = [{"answer": answer, "times": times} for answer, times in sorted(tally.answers.items())]
+    grown = f"{tally.grown_mb:.0f} MB"
+    goals = [
+        Goal("answered or closed", f"all of {count}", str(tally.streams), tally.streams >= count),
+        Goal("growth", f"< {streams.GROWTH_MB} MB", grown, tally.grown_mb < streams.GROWTH_MB),
+    ]
+    return rows, goals, len(tally.answers)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from data.errors import UserError
 from serve import errors, tracing
+from serve.doors import Unslashed
 from serve.engine.protocol import Engine
 from serve.lifecycle import Lifecycle
 from serve.limits import BodyLimit
@@ -21,6 +22,7 @@ from serve.preload import held_before
 from serve.registry.registry import Registry
 from serve.request_ids import RequestIds
 from serve.routes import adapters, aliases, base, chat, document, gate, keys, metrics, models, upkeep, uploads
+from serve.routes.deadline import Deadlines
 from serve.settings import Settings
 from serve.watch import Watch
 
@@ -55,17 +57,25 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 def create_app(settings: Settings, registry: Registry, engine: Engine, lifecycle: Lifecycle) -> FastAPI:
     """Only the routes that are listed here exist; each but /health asks for an API key."""
     app = FastAPI(
-        title="Enxerto", docs_url=None, redoc_url=None, openapi_url=None, responses=_ERRORS, lifespan=_watched
+        title="Enxerto",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # `Unslashed` needs no round, and no Host header to say where to
+        responses=_ERRORS,
+        lifespan=_watched,
     )
     app.state.settings = settings
     app.state.registry = registry
     app.state.engine = engine
     app.state.lifecycle = lifecycle
+    app.state.deadlines = Deadlines(settings.request_seconds)
     app.state.watch = watch = Watch(Metrics(settings.measured_versions), tracing.start())
     lifecycle.observe = watch.load_phase
     for resource in (chat, models, base, adapters, aliases, gate, uploads, keys, upkeep, metrics, document):
         app.include_router(resource.router)
     app.add_middleware(BodyLimit, limit=settings.body_limit, stall=settings.stall_seconds)
+    app.add_middleware(Unslashed)
     app.add_middleware(RequestIds, metrics=watch.metrics)
     if settings.cors_origins:
         allow_origins(app, settings.cors_origins)

@@ -15,7 +15,6 @@ from serve.registry.records import Version
 from serve.routes.chat_answer import Label
 from serve.routes.chat_document import ANSWER, REQUEST
 from serve.routes.chat_request import choose, parse
-from serve.routes.deadline import Deadline
 from serve.routes.stream import Stream
 from serve.watch import WatchedChat
 
@@ -35,7 +34,7 @@ router = APIRouter(tags=["chat"], route_class=Unsolved)
 async def create(request: Request, key: Chatting, x_session: Session = None) -> Response:
     """Answer a chat by the base or by an adapter, whole or as server-sent events."""
     state = request.app.state
-    deadline = Deadline(state.settings.request_seconds)
+    deadline = state.deadlines.begin()
     seen = WatchedChat(state.watch, request, key.name)
     held = AsyncExitStack()
     held.callback(seen.close)
