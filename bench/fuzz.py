@@ -12,10 +12,12 @@ enter and do exactly what they say, all others be refused |
 with a sentence, and the alias behind its gate still moves |
 | `exports` | exports of a registry with one to three values changed, imported: taken in whole, or nothing, \
 and no file outside |
+| `bytes` | HTTP with bytes changed, cut and sent in pieces, and no HTTP at all, at a server's socket: every \
+connection must be answered or closed, nothing crash, stay or grow |
 
 Faults of records are counted by kind, and the first of each is printed. The first upload that is taken
 wrongly, answered with a 5xx, or refused without a sentence or after 2 s ends the run, and is printed in its
-smallest form; a finished run is one that found none.
+smallest form, as does the first stream of bytes that does harm; a finished run is one that found none.
 """
 
 import argparse
@@ -38,14 +40,15 @@ from finetune.render import open_renderer
 from tests.adopted import fuzz as adopted
 from tests.adversarial import fuzz as beside
 from tests.adversarial import pushed as adversarial
+from tests.adversarial import streams
 from tests.serve.hostile.attack import MOST_SECONDS, World
 from tests.serve.hostile.fuzz import fuzz
 
 RESULTS = Path("bench/results")
-PARTS = ("data", "uploads", "foreign", "reports", "exports")
+PARTS = ("data", "uploads", "foreign", "reports", "exports", "bytes")
 
 Measured = tuple[list[dict[str, Any]], list[Goal], int]
-"""Rows, goals, and how many kinds of sentence were read."""
+"""Rows, goals, and how many kinds of answer were read: sentences, or statuses."""
 
 console = Console(highlight=False)
 
@@ -59,6 +62,7 @@ def main() -> None:
     parser.add_argument("--foreign", type=int, default=3_000, help="foreign: adapters")
     parser.add_argument("--reports", type=int, default=5_000, help="reports: reports and probes")
     parser.add_argument("--exports", type=int, default=2_000, help="exports: exports")
+    parser.add_argument("--streams", type=int, default=20_000, help="bytes: streams")
     parser.add_argument(
         "--seed", type=int, default=secrets.randbelow(10**9), help="the same one, the same run"
     )
@@ -76,6 +80,8 @@ def main() -> None:
                 pushed(part, "reports", given.reports, given.seed, given.out / "fuzz-reports.json", reports)
             case "exports":
                 pushed(part, "exports", given.exports, given.seed, given.out / "fuzz-exports.json", exports)
+            case "bytes":
+                pushed(part, "streams", given.streams, given.seed, given.out / "fuzz-bytes.json", sent)
 
 
 def data(count: int, seed: int, base: str, out: Path) -> None:
@@ -103,7 +109,7 @@ def data(count: int, seed: int, base: str, out: Path) -> None:
 def pushed(
     part: str, option: str, count: int, seed: int, out: Path, measure: Callable[[Path, int, int], Measured]
 ) -> None:
-    """Push `count` adapters; UserError with the smallest one that did harm."""
+    """Send `count` adapters or streams; UserError with the smallest one that did harm."""
     command = f"python -m bench.fuzz --only {part} --{option} {count} --seed {seed}"
     console.print(command)
     began = time.monotonic()
@@ -116,7 +122,7 @@ def pushed(
         console.print(
             "".join(f"{value:<20}" if isinstance(value, str) else f"{value:>10,}" for value in row.values())
         )
-    console.print(f"{sentences} kinds of sentence, {time.monotonic() - began:.0f} s")
+    console.print(f"{sentences} kinds of answer, {time.monotonic() - began:.0f} s")
     show(console, f"fuzz {part}", goals)
     write(out, command, rows, goals)
 
@@ -169,6 +175,18 @@ def _told(tally: beside.Tally, count: int) -> Measured:
     rows = [{"end": end, "documents": number} for end, number in sorted(tally.ends.items())]
     total = tally.ends.total()
     return rows, [Goal("without harm", f"all of {count}", str(total), total >= count)], len(tally.sentences)
+
+
+def sent(folder: Path, count: int, seed: int) -> Measured:
+    with streams.World.made(folder) as world:
+        tally = streams.fuzz(world, count, seed)
+    rows = [{"answer": answer, "times": times} for answer, times in sorted(tally.answers.items())]
+    grown = f"{tally.grown_mb:.0f} MB"
+    goals = [
+        Goal("answered or closed", f"all of {count}", str(tally.streams), tally.streams >= count),
+        Goal("growth", f"< {streams.GROWTH_MB} MB", grown, tally.grown_mb < streams.GROWTH_MB),
+    ]
+    return rows, goals, len(tally.answers)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from data.errors import UserError
 from serve import errors, tracing
+from serve.doors import Unslashed
 from serve.engine.protocol import Engine
 from serve.lifecycle import Lifecycle
 from serve.limits import BodyLimit
@@ -34,6 +35,7 @@ from serve.routes import (
     uploads,
     usage,
 )
+from serve.routes.deadline import Deadlines
 from serve.settings import Settings
 from serve.watch import Watch
 
@@ -71,12 +73,19 @@ _RESOURCES = (chat, models, base, adapters, aliases, gate, uploads, keys, usage,
 def create_app(settings: Settings, registry: Registry, engine: Engine, lifecycle: Lifecycle) -> FastAPI:
     """Only the routes that are listed here exist; each but /health asks for an API key."""
     app = FastAPI(
-        title="Enxerto", docs_url=None, redoc_url=None, openapi_url=None, responses=_ERRORS, lifespan=_watched
+        title="Enxerto",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # `Unslashed` needs no round, and no Host header to say where to
+        responses=_ERRORS,
+        lifespan=_watched,
     )
     app.state.settings = settings
     app.state.registry = registry
     app.state.engine = engine
     app.state.lifecycle = lifecycle
+    app.state.deadlines = Deadlines(settings.request_seconds)
     app.state.watch = watch = Watch(
         Metrics(settings.measured_versions), tracing.start(), registry.storage.usage
     )
@@ -85,6 +94,7 @@ def create_app(settings: Settings, registry: Registry, engine: Engine, lifecycle
     for resource in _RESOURCES:
         app.include_router(resource.router)
     app.add_middleware(BodyLimit, limit=settings.body_limit, stall=settings.stall_seconds)
+    app.add_middleware(Unslashed)
     app.add_middleware(RequestIds, metrics=watch.metrics)
     if settings.cors_origins:
         allow_origins(app, settings.cors_origins)

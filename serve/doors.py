@@ -1,4 +1,6 @@
-"""Paths of other APIs that clients call here: what the API is, and where Chat Completions is."""
+"""Paths that clients call here: with a slash too many, or of other APIs, and where Chat Completions is."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 CHAT = "/v1/chat/completions"
 HERE = f"Chat Completions is here, as POST {CHAT}"
@@ -63,3 +65,15 @@ def elsewhere(path: str) -> str | None:
         if parts[start] not in BEFORE:
             break
     return None
+
+
+class Unslashed:
+    """ASGI middleware: a path with a slash behind it means the one without."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and len(scope["path"]) > 1:
+            scope["path"] = scope["path"].removesuffix("/")
+        await self._app(scope, receive, send)

@@ -8,10 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
-import uvicorn
 import uvloop
 from rich.console import Console
 
@@ -45,6 +43,9 @@ def up(
     request_seconds: float = Settings.request_seconds,
     cors_origins: tuple[str, ...] = (),
     log_to: str | None = None,
+    max_connections: int = Settings.max_connections,
+    max_connections_per_address: int = Settings.max_connections_per_address,
+    drain_seconds: float = Settings.drain_seconds,
 ) -> None:
     """Serve `base` (a built base's name, or a folder with a base.json) until Ctrl-C or SIGTERM."""
     if max_lora_rank not in LORA_RANKS:
@@ -71,11 +72,17 @@ def up(
         preload=tuple(name.strip() for name in preload.split(",") if name.strip()),
         request_seconds=request_seconds,
         cors_origins=cors_origins,
+        max_connections=max_connections,
+        max_connections_per_address=max_connections_per_address,
+        drain_seconds=drain_seconds,
     )
     own_files()
     with _listener(host, port) as listener:
-        from serve.registry.storage import open_storage  # SQLAlchemy, and only once the arguments are right
+        # FastAPI and SQLAlchemy, and only once the arguments are right
+        from serve.hosting import allow_descriptors
+        from serve.registry.storage import open_storage
 
+        allow_descriptors(max_connections)
         storage = open_storage(registry or registry_folder(), database, blobs)
         file = key_file(registry, database)
         aside = own_key(storage.keys, file)
@@ -106,7 +113,7 @@ async def _serve(
     from serve.app import create_app
     from serve.engine.supervisor import Supervisor
     from serve.engine.vllm import VllmEngine
-    from serve.heads import BoundedHttp
+    from serve.hosting import Server, config
     from serve.lifecycle import Bounds, Lifecycle
     from serve.probing import Prober
     from serve.request_ids import log_to_standard_error
@@ -125,7 +132,8 @@ async def _serve(
         await engine.start()
         await preload(lifecycle, wanted)
         app = create_app(settings, registry, engine, lifecycle)
-        server = _Server(uvicorn.Config(app, http=BoundedHttp, log_config=None, timeout_graceful_shutdown=30))
+        bounds = settings.max_connections, settings.max_connections_per_address
+        server = Server(config(app, *bounds, log_config=None), app.state.deadlines, settings.drain_seconds)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, server.stop)
         terminal.print(f"engine ready in {time.monotonic() - began:.0f} s")
@@ -144,19 +152,6 @@ async def _serve(
         registry.close()
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, which would hand a signal on after its own shutdown, and so cut off the engine's."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    def stop(self, _number: int, _frame: FrameType | None) -> None:
-        """Let the answers under way end; the second time, do not wait for them."""
-        self.force_exit = self.should_exit
-        self.should_exit = True
-
-
 @contextmanager
 def _listener(host: str, port: int) -> Iterator[socket.socket]:
     """The bound socket: a port in use is found before minutes go into the engine."""
@@ -164,6 +159,11 @@ def _listener(host: str, port: int) -> Iterator[socket.socket]:
     # Named as TCP, or the event loop would leave Nagle's algorithm on: 40 ms before a first token.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # A client whose machine is gone says so to nobody, so connections, which inherit this, are asked.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+            if hasattr(socket, option):  # macOS has one of them less
+                listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
         try:
             listener.bind((host, port))
         except OSError as error:

@@ -5,6 +5,7 @@ import asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve.errors import ApiError, answer
+from serve.routes.deadline import stopping
 
 UPLOADS = "/v1/uploads/"
 """Paths whose bodies are files: their routes bound them by what was announced."""
@@ -72,10 +73,11 @@ class BodyLimit:
 
         try:
             await self._app(scope, bounded, watched)
-        except Refused as refused:
+        except (Refused, asyncio.CancelledError) as why:
             if started:
                 raise
-            await answer(refused.error)(scope, receive, send)
+            # Cancelled is what is still under way when the server's time to end is over.
+            await answer(why.error if isinstance(why, Refused) else stopping())(scope, receive, send)
 
 
 def _too_large(limit: int) -> ApiError:

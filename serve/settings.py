@@ -63,6 +63,11 @@ class Settings:
     """How long a chat may take, as long as OpenAI's clients wait."""
     cors_origins: tuple[str, ...] = ()
     """Web pages of these origins may call this server from a browser."""
+    max_connections: int = 2048
+    max_connections_per_address: int = 512
+    """Connections with a request under way, in all and of one address; those that wait give way to others."""
+    drain_seconds: float = 30
+    """How long answers may go on once the server is told to stop."""
 
     @property
     def url(self) -> str:

@@ -49,6 +49,15 @@ def up(
             metavar="FILE", help="Where the log goes, - for standard output; else where `serve logs` looks."
         ),
     ] = None,
+    max_connections: Annotated[
+        int, typer.Option(min=1, help="Connections with a request under way; those that wait give way.")
+    ] = Settings.max_connections,
+    max_connections_per_address: Annotated[
+        int, typer.Option(min=1, help="Of these from one address, which a proxy in front is too.")
+    ] = Settings.max_connections_per_address,
+    drain_seconds: Annotated[
+        float, typer.Option(min=0, help="How long answers may go on once the server is told to stop.")
+    ] = Settings.drain_seconds,
 ) -> None:
     """Start the server: vLLM with the base, the registry, and Chat Completions over both."""
     from serve import launch
@@ -70,6 +79,9 @@ def up(
         request_seconds,
         tuple(cors_origin or ()),
         log_to,
+        max_connections,
+        max_connections_per_address,
+        drain_seconds,
     )
 
 

@@ -17,7 +17,6 @@ from serve.routes.budget import most_tokens, reserve
 from serve.routes.chat_answer import Label
 from serve.routes.chat_document import ANSWER, REQUEST
 from serve.routes.chat_request import check_prompt_logprobs, choose, parse, places, salt
-from serve.routes.deadline import Deadline
 from serve.routes.stream import Stream
 from serve.watch import WatchedChat
 
@@ -37,7 +36,7 @@ router = APIRouter(tags=["chat"], route_class=Unsolved)
 async def create(request: Request, key: Chatting, x_session: Session = None) -> Response:
     """Answer a chat by the base or by an adapter, whole or as server-sent events."""
     state = request.app.state
-    deadline = Deadline(state.settings.request_seconds)
+    deadline = state.deadlines.begin()
     seen = WatchedChat(state.watch, request, key.name)
     held = AsyncExitStack()
     held.callback(seen.close)

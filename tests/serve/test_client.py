@@ -16,7 +16,7 @@ from data.errors import UserError
 from data.manifest import ADAPTER_FILES
 from serve.client import chat, connection, registry
 from serve.client.push import push
-from serve.heads import BoundedHttp
+from serve.hosting import config
 from tests.serve import tiny
 from tests.serve.tiny import Base, TinyServer
 
@@ -43,7 +43,7 @@ def url(server: TinyServer) -> Iterator[str]:
 def listening(app: ASGIApp) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        runner = uvicorn.Server(uvicorn.Config(app, http=BoundedHttp, log_level="error"))
+        runner = uvicorn.Server(config(app, log_level="error"))
         thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not runner.started:

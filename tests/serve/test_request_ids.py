@@ -166,7 +166,7 @@ def test_no_secret_and_no_text_is_logged(
 SERVER = """
 import asyncio, pathlib, socket, sys
 import uvicorn
-from serve.heads import BoundedHttp
+from serve.hosting import config
 from serve.request_ids import log_to_standard_error
 from tests.serve import talking, tiny
 
@@ -178,7 +178,7 @@ listener = socket.socket()
 listener.bind(("127.0.0.1", 0))
 listener.listen()
 print(listener.getsockname()[1], server.key, flush=True)
-runner = uvicorn.Server(uvicorn.Config(server.app, http=BoundedHttp, log_config=None))
+runner = uvicorn.Server(config(server.app, log_config=None))
 asyncio.run(runner.serve(sockets=[listener]))
 """
 

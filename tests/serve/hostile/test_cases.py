@@ -70,12 +70,13 @@ def test_an_upload_that_ends_while_it_comes_is_not_found(fresh: World) -> None:
 
 def test_a_head_at_a_trickle_is_not_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the first on a connection, nor the next on one that is kept open."""
-    monkeypatch.setattr("serve.heads.HEAD_SECONDS", 0.5)
+    monkeypatch.setattr("serve.connection.HEAD_SECONDS", 0.5)
     assert "did not come within 0.5 s" in sentence(wire(world.http, b"POST /v1/adapters HTTP/1.1\r\nx: "))
     with connected(world.http) as line:
-        line.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\nG")
+        line.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert line.recv(65536).startswith(b"HTTP/1.1 200")
+        line.sendall(b"G")
         told = b"".join(iter(lambda: line.recv(65536), b""))
-    assert told.startswith(b"HTTP/1.1 200")
     refusal = json.loads(told.rpartition(b"\r\n\r\n")[2])["error"]
     assert refusal["message"].endswith("did not come within 0.5 s; send it faster.")
 
