@@ -8,3 +8,7 @@ KV_CACHE_GIB_ON_CPU = 1
 
 SEQUENCES_ON_CPU = 16
 """Answered at a time; more of them share the same arithmetic and only wait for each other."""
+
+LONG = 32
+"""Characters beyond which calls are not held to `maxLength`: xgrammar goes through the whole vocabulary for
+each character that may still come, up to 128, which takes some 10 ms each time."""
