@@ -1,18 +1,19 @@
 """The JSON schemas of a request, where the engine cannot hold an answer or a call to them: which, and why."""
 
+import json
 import re
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
-import xgrammar
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
-from vllm.exceptions import VLLMValidationError
-from vllm.sampling_params import SamplingParams
-from vllm.v1.structured_output.backend_xgrammar import (
-    has_xgrammar_unsupported_json_features,
-    validate_xgrammar_grammar,
-)
+from vllm.sampling_params import StructuredOutputsParams
+from vllm.v1.structured_output.backend_types import StructuredOutputOptions
+from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_json_features
+from vllm.v1.structured_output.request import get_structured_output_key
 
 from data.errors import shown
+from serve.engine.defaults import LONG
+from serve.engine.trials import Trials, Verdict
 from serve.errors import ApiError
 
 UNENFORCED = (
@@ -31,12 +32,50 @@ UNENFORCED = (
 )
 """Keywords that xgrammar passes over, alone or beside others of them."""
 
+_NAMED = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
+"""Members of a schema whose own members are names."""
+
+_TRIED = (StructuredOutputOptions.JSON, StructuredOutputOptions.STRUCTURAL_TAG)
+"""Kinds of grammars that are made of a client's schemas, and compiled by xgrammar."""
+
+_VALUES = ("const", "default", "enum", "examples")
+"""Members of a schema that hold no schemas."""
+
 _WHERE = re.compile(r"^\[[\d:]+\] \S+:\d+: ")
 """What xgrammar puts before its errors: the time, and a place in its source."""
 
 
+class Shape(NamedTuple):
+    """A schema of a request."""
+
+    schema: dict[str, Any]
+    param: str
+    code: str
+    """Of the error that says that nothing can be held to it."""
+    held: str
+    """What that is, before the words "can be held to"."""
+    name: str
+
+
+def shapes(request: ChatCompletionRequest) -> list[Shape]:
+    """The schemas of a request as it came; vLLM makes a grammar of them in which they are hard to find."""
+    found = []
+    for number, tool in enumerate(request.tools or ()):
+        if schema := tool.function.parameters:
+            param, name = f"tools[{number}].function.parameters", shown(tool.function.name)
+            held = f"No call of tool {name!r} can be held to its parameters"
+            schema = _without_long(schema)
+            found.append(Shape(schema, param, "invalid_tool_schema", held, f"parameters of tool {name!r}"))
+    if schema := _answers(request):
+        held, name = "No answer can be held to the schema in response_format", "schema in response_format"
+        found.append(
+            Shape(schema, "response_format.json_schema.schema", "invalid_response_schema", held, name)
+        )
+    return found
+
+
 def check_shape(request: ChatCompletionRequest) -> None:
-    """Refuse a schema that xgrammar cannot hold an answer to.
+    """Refuse an answer's schema with something that xgrammar passes over.
 
     vLLM would go on to other libraries, of which one allocates what `{"type": "array", "minItems": N}` asks
     for, in this very process.
@@ -44,36 +83,92 @@ def check_shape(request: ChatCompletionRequest) -> None:
     Raises:
         ApiError: `invalid_response_schema`; names the place in the schema.
     """
-    if request.response_format is not None:
-        try:
-            validate_xgrammar_grammar(SamplingParams(structured_outputs=request.extract_structured_outputs()))
-        except VLLMValidationError as error:
-            schema = request.response_format.json_schema and request.response_format.json_schema.json_schema
-            why = (_passed_over(schema) if schema else None) or _said(error)
-            raise ApiError(
-                f"No answer can be held to the schema in response_format: {why}; change the schema.",
-                code="invalid_response_schema",
-                param="response_format.json_schema.schema",
-            ) from None
+    schema = _answers(request)
+    if schema and (why := _passed_over(schema)):
+        raise ApiError(
+            f"No answer can be held to the schema in response_format: {why}; change the schema.",
+            code="invalid_response_schema",
+            param="response_format.json_schema.schema",
+        )
 
 
-def misfit(request: ChatCompletionRequest) -> ApiError | None:
-    """Return the error for the first tool whose schema xgrammar cannot hold a call to; None if it is none.
+def as_compiled(grammar: StructuredOutputsParams | None) -> StructuredOutputsParams | None:
+    """A request's grammar as vLLM made it, without what calls are not held to."""
+    if grammar is None or not grammar.structural_tag:
+        return grammar
+    return replace(grammar, structural_tag=json.dumps(_of_calls(json.loads(grammar.structural_tag))))
 
-    Asked once the engine has refused a request, since it says of no schema which one it is.
+
+async def check_grammar(trials: Trials, grammar: StructuredOutputsParams | None, asked: list[Shape]) -> None:
+    """Refuse a grammar, which vLLM made of the schemas `asked`, that cannot be compiled, or not in time.
+
+    Raises:
+        ApiError: the code of a schema that cannot be, or `schema_too_costly`; names the schema.
     """
-    for number, tool in enumerate(request.tools or ()):
-        if tool.function.parameters:
-            try:
-                xgrammar.Grammar.from_json_schema(tool.function.parameters)
-            except RuntimeError as error:
-                return ApiError(
-                    f"No call of tool {shown(tool.function.name)!r} can be held to its parameters: "
-                    f"{_said(error)}; change the schema.",
-                    code="invalid_tool_schema",
-                    param=f"tools[{number}].function.parameters",
-                )
-    return None
+    if grammar is None:
+        return
+    kind, spec = get_structured_output_key(grammar)
+    if kind not in _TRIED or (verdict := await trials.verdict((kind.name.lower(), spec))).good:
+        return
+    # Only now: one of many is looked for where one is bad.
+    alone = await trials.verdict(*(("json", json.dumps(shape.schema)) for shape in asked))
+    if alone.good:
+        raise _together(trials, verdict, asked)
+    bad = asked[alone.at]
+    if alone.error:
+        raise ApiError(
+            f"{bad.held}: {_said(alone.error)}; change the schema.", code=bad.code, param=bad.param
+        )
+    raise ApiError(
+        f"The {bad.name} bring what this request's schemas take to compile to more than {trials.limits}; "
+        "simplify them: optional properties, counts, lengths and alternatives cost most.",
+        code="schema_too_costly",
+        param=bad.param,
+    )
+
+
+def _together(trials: Trials, verdict: Verdict, asked: list[Shape]) -> ApiError:
+    """The error for schemas of which each is good."""
+    param = "tools" if len(asked) > 1 else asked[0].param
+    if verdict.error:
+        why = f"No call can be held to {param}: {_said(verdict.error)}; change the schemas."
+        return ApiError(why, code=asked[0].code, param=param)
+    return ApiError(
+        f"The schemas of {param} together take more than {trials.limits} to compile; send fewer of them, or "
+        "simpler ones.",
+        code="schema_too_costly",
+        param=param,
+    )
+
+
+def _of_calls(tag: Any) -> Any:
+    """A structural tag with the schemas of its calls, which are tags in it; an answer's schema is none."""
+    if isinstance(tag, list):
+        return [_of_calls(one) for one in tag]
+    if not isinstance(tag, dict):
+        return tag
+    if tag.get("type") == "tag" and "json_schema" in tag["content"]:
+        schema = _without_long(tag["content"]["json_schema"])
+        return tag | {"content": tag["content"] | {"json_schema": schema}}
+    return {key: value if key == "json_schema" else _of_calls(value) for key, value in tag.items()}
+
+
+def _without_long(schema: Any, named: bool = False) -> Any:
+    """`named` says that the members are names, of properties for example."""
+    if isinstance(schema, list):
+        return [_without_long(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: value if not named and key in _VALUES else _without_long(value, not named and key in _NAMED)
+        for key, value in schema.items()
+        if not (key == "maxLength" and isinstance(value, int | float) and value > LONG)
+    }
+
+
+def _answers(request: ChatCompletionRequest) -> dict[str, Any] | None:
+    answer = request.response_format and request.response_format.json_schema
+    return answer.json_schema if answer else None
 
 
 def _passed_over(schema: dict[str, Any]) -> str | None:
@@ -101,7 +196,6 @@ def _within(key: str, value: Any) -> list[tuple[str, dict[str, Any]]]:
     return []
 
 
-def _said(error: Exception) -> str:
-    """What xgrammar says is wrong, in one line."""
-    told = str(error.__cause__ or error).splitlines()[0]
-    return shown(_WHERE.sub("", told), 300).removesuffix(".")
+def _said(error: str) -> str:
+    """What xgrammar says is wrong, without its place in the library."""
+    return shown(_WHERE.sub("", error), 300).removesuffix(".")

@@ -33,13 +33,15 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.utils import func_utils
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.structured_output import backend_xgrammar
 
 from data.mistakes import first_error
 from data.probes import TOP
 from serve.engine import plugin
 from serve.engine.defaults import KV_CACHE_GIB_ON_CPU, LORA_MODULES, SEQUENCES, SEQUENCES_ON_CPU
 from serve.engine.protocol import Answer, EngineDied, served_name
-from serve.engine.shapes import check_shape, misfit
+from serve.engine.shapes import as_compiled, check_grammar, check_shape, shapes
+from serve.engine.trials import Trials
 from serve.engine.vllm_terms import in_vllms_terms
 from serve.errors import ApiError
 from serve.registry.records import Version
@@ -74,6 +76,8 @@ class VllmEngine:
         self._client: Any = None
         self._models: Any = None
         self._chat: Any = None
+        self._render: Any = None
+        self._trials: Trials | None = None
 
     async def start(self) -> None:
         # In a thread, since vLLM waits for its engine's process without the event loop: a server whose
@@ -87,8 +91,15 @@ class VllmEngine:
         dtype = self._client.model_config.dtype
         self.identity = f"vllm {vllm.__version__} {current_platform.device_name} {dtype}"
         self._models, self._chat = state.openai_serving_models, state.openai_serving_chat
+        self._trials = Trials(
+            await asyncio.to_thread(_tokenizer, self._client, self._chat.renderer.tokenizer)
+        )
+        await self._trials.start()
+        self._render, self._chat.render_chat_request = self._chat.render_chat_request, self._rendered
 
     async def close(self) -> None:
+        if self._trials:
+            await self._trials.close()
         while self._starting and not self._starting.done():
             # The thread cannot be told to stop; it gives up when the process that it waits for is gone.
             for child in multiprocessing.active_children():
@@ -140,7 +151,6 @@ class VllmEngine:
         name = served_name(version) if version else self.base_name
         config = self._client.model_config
         body = in_vllms_terms(body, config.max_model_len, mistral=config.tokenizer_mode == "mistral")
-        request = None
         try:
             request = ChatCompletionRequest.model_validate({**body, "model": name})
             check_shape(request)
@@ -150,10 +160,19 @@ class VllmEngine:
         except ApiError:
             raise
         except Exception as error:
-            raise self._refused(request, create_error_response(error)) from error
+            raise self._api_error(create_error_response(error)) from error
         if isinstance(answer, ErrorResponse):
-            raise self._refused(request, answer)
+            raise self._api_error(answer)
         return self._events(answer) if isinstance(answer, AsyncGenerator) else answer.model_dump(mode="json")
+
+    async def _rendered(self, request: ChatCompletionRequest) -> Any:
+        """What vLLM's renderer says, once the grammar that it made for the engine has been tried."""
+        asked = shapes(request)
+        rendered = await self._render(request)
+        if asked and self._trials and not isinstance(rendered, ErrorResponse):
+            request.structured_outputs = as_compiled(request.structured_outputs)
+            await check_grammar(self._trials, request.extract_structured_outputs(), asked)
+        return rendered
 
     async def _events(self, events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
         """The same events; the one in which vLLM says an error is raised."""
@@ -162,13 +181,6 @@ class VllmEngine:
                 if event.startswith('data: {"error"'):
                     raise self._api_error(ErrorResponse.model_validate_json(event.removeprefix("data: ")))
                 yield event
-
-    def _refused(self, request: ChatCompletionRequest | None, answer: ErrorResponse) -> ApiError:
-        """The error of a request as a whole, which may be a schema's; None was no request at all."""
-        error = self._api_error(answer)
-        if request is None or error.code != "invalid_request" or error.param is not None:
-            return error
-        return misfit(request) or error
 
     def _api_error(self, answer: ErrorResponse) -> ApiError:
         """vLLM's error with this server's stable codes: vLLM's own `code` is the HTTP status again."""
@@ -190,9 +202,25 @@ class VllmEngine:
 def _client(settings: Settings) -> tuple[Namespace, Any]:
     """vLLM's arguments, and its AsyncLLM once the engine's process is ready."""
     _set_environment()
+    backend_xgrammar.validate_xgrammar_grammar = _tried_before
     args = _arguments(settings)
     config = AsyncEngineArgs.from_cli_args(args).create_engine_config(UsageContext.OPENAI_API_SERVER)
     return args, AsyncLLM.from_vllm_config(config, disable_log_stats=args.disable_log_stats)
+
+
+def _tokenizer(client: Any, tokenizer: Any) -> str:
+    """The tokenizer as the engine's own backend has it for xgrammar, serialized."""
+    size = client.model_config.get_vocab_size()
+    backend = backend_xgrammar.XgrammarBackend(client.vllm_config, tokenizer=tokenizer, vocab_size=size)
+    text: str = backend.compiler.tokenizer_info.serialize_json()
+    return text
+
+
+def _tried_before(_: SamplingParams) -> None:
+    """In the place of vLLM's check of a grammar, which converts it on the event loop, up to three times.
+
+    Nothing gets here that `shapes` did not let through; what xgrammar refuses was refused there.
+    """
 
 
 def _ranked(named: dict[int, Any]) -> list[tuple[int, float]]:

@@ -1,0 +1,161 @@
+"""Whether the engine can compile a grammar in time: tried before, in a process of its own that can be ended.
+
+vLLM compiles in its engine's process, in one thread for everybody, and cannot stop (PR 45172 there). What has
+been compiled here within the limits, the engine compiles again, in about the same time: a compiled grammar
+could be handed over only by changing vLLM's own manager of them. Anything else never gets there.
+"""
+
+import asyncio
+import hashlib
+import json
+import signal
+import sys
+from collections import OrderedDict
+from contextlib import suppress
+from typing import NamedTuple
+
+from serve.engine.protocol import EngineUnavailable
+
+SECONDS = 4.0
+"""Of processor time, for one grammar: two on a quiet machine, where a processor has caches to itself."""
+
+MAX_BYTES = 300 * 2**20
+"""Of memory, for one grammar."""
+
+AT_ONCE = 4
+"""Grammars under trial: they share what time there is, so that a small one need not wait for a large one."""
+
+MAX_KEPT = 4096
+"""Verdicts that are remembered, of a few hundred bytes at most each."""
+
+Spec = tuple[str, str]
+"""A grammar as vLLM hands it to xgrammar: its kind, `json` or `structural_tag`, and its text."""
+
+
+class Verdict(NamedTuple):
+    """What came of compiling several grammars in turn: nothing is wrong, or what with the `at`th one."""
+
+    at: int
+    error: str | None
+    costly: bool
+    seconds: float
+    """Of processor time."""
+
+    @property
+    def good(self) -> bool:
+        return not self.costly and self.error is None
+
+
+class NotTried(EngineUnavailable):
+    """Nothing is known of the grammar."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The schemas of this request could not be tried; send it again in a moment.",
+            code="schema_not_tried",
+            retry_after=1,
+        )
+
+
+class Trials:
+    """Grammars that have been tried, and the process in which they are, started again when it dies."""
+
+    def __init__(self, tokenizer: str, seconds: float = SECONDS, most: int = MAX_BYTES) -> None:
+        """`tokenizer` is xgrammar's, serialized; `most` is in bytes."""
+        self._tokenizer = tokenizer.encode()
+        self._limits = {"seconds": seconds, "bytes": most}
+        self.limits = f"{seconds:g} s of processor time or {most >> 20} MiB of memory"
+        self._known: OrderedDict[bytes, Verdict] = OrderedDict()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._running: set[asyncio.Task[Verdict]] = set()
+        self._starting = asyncio.Lock()
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._pending: dict[int, asyncio.Future[Verdict]] = {}
+        self.asked = 0
+        """How many were tried, or began to be."""
+
+    @property
+    def pid(self) -> int | None:
+        return self._process and self._process.pid
+
+    @property
+    def pending(self) -> int:
+        return len(self._pending)
+
+    async def verdict(self, *specs: Spec) -> Verdict:
+        """The verdict on several grammars together: the limits are for all of them.
+
+        Raises:
+            NotTried: the process died, or had no time.
+        """
+        key = hashlib.sha256(json.dumps(specs).encode()).digest()
+        if key not in self._known:
+            await self._turns.acquire()  # a client that goes leaves nothing behind in the line
+            task = asyncio.create_task(self._tried(specs))
+            self._running.add(task)
+            task.add_done_callback(self._over)
+            # A compilation that was begun keeps its place: no more of them at once than there are places.
+            self._known[key] = await asyncio.shield(task)
+            if len(self._known) > MAX_KEPT:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return self._known[key]
+
+    async def start(self) -> None:
+        """Start the process; it takes seconds until it answers."""
+        async with self._starting:
+            if self._process and self._process.returncode is None:
+                return
+            command = (sys.executable, "-m", "serve.engine.compiler", str(len(self._tokenizer)))
+            pipe = asyncio.subprocess.PIPE
+            self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+            assert self._process.stdin and self._process.stdout
+            self._process.stdin.write(self._tokenizer)
+            self._reading = asyncio.create_task(self._read(self._process.stdout))
+
+    async def close(self) -> None:
+        if self._process:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        if self._reading:
+            await self._reading
+
+    def _over(self, task: asyncio.Task[Verdict]) -> None:
+        self._running.discard(task)
+        self._turns.release()
+        if not task.cancelled():
+            task.exception()  # whoever asked may be gone
+
+    async def _tried(self, specs: tuple[Spec, ...]) -> Verdict:
+        await self.start()
+        assert self._process and self._process.stdin
+        self.asked += 1
+        number, answer = self.asked, asyncio.get_running_loop().create_future()
+        self._pending[number] = answer
+        try:
+            task = {"id": number, "specs": specs, **self._limits}
+            self._process.stdin.write(json.dumps(task).encode() + b"\n")
+            with suppress(ConnectionError):
+                await self._process.stdin.drain()
+            verdict: Verdict = await answer
+            return verdict
+        finally:
+            del self._pending[number]
+
+    async def _read(self, answers: asyncio.StreamReader) -> None:
+        """Hand each answer to who waits for it, until the process has ended."""
+        async for line in answers:
+            said = json.loads(line)
+            waits = self._pending.get(said["id"])
+            if waits is None or waits.done():
+                continue
+            if said["signal"] == signal.SIGALRM:
+                waits.set_exception(NotTried())
+            else:
+                costly = bool(said["signal"])
+                waits.set_result(Verdict(said["at"], said["error"], costly, said["seconds"]))
+        for waits in self._pending.values():
+            if not waits.done():
+                waits.set_exception(NotTried())

@@ -1,0 +1,281 @@
+"""What a schema costs is found out in a process that can be ended, and what costs too much is named.
+
+By the real xgrammar, with a vocabulary made up here and limits to match; processor time is what counts, so a
+busy machine changes no verdict.
+"""
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import xgrammar
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+from vllm.sampling_params import StructuredOutputsParams
+from vllm.tool_parsers.structural_tag_registry import get_model_structural_tag
+from vllm.tool_parsers.tool_strict_level import ToolStrictLevel
+
+from data import schemas
+from data.schemas import argument_problem, schema_problem
+from serve.engine.defaults import LONG
+from serve.engine.shapes import as_compiled, check_grammar, shapes
+from serve.engine.trials import NotTried, Trials
+from serve.errors import ApiError
+from serve.routes.patterns import too_large
+from serve.routes.tools import check_schemas
+
+Schema = dict[str, Any]
+
+SIGNS = [chr(number) for number in range(32, 127)]
+VOCABULARY = [*SIGNS, *(a + b for a, b in itertools.product(SIGNS, SIGNS))]
+STRING: Schema = {"type": "string"}
+
+
+def tokenizer() -> str:
+    return xgrammar.TokenizerInfo(VOCABULARY, stop_token_ids=[0]).serialize_json()
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def trials(loop: asyncio.Runner) -> Iterator[Trials]:
+    """Its process imports for seconds, so it is one for all tests; what they do to it, it must survive."""
+    made = Trials(tokenizer(), seconds=0.5, most=256 * 2**20)
+    yield made
+    loop.run(made.close())
+
+
+def of(count: int, schema: Any, **more: Any) -> Schema:
+    """An object of so many properties, each with a schema or with what makes one of its number."""
+    properties = {f"p{n}": schema(n) if callable(schema) else schema for n in range(count)}
+    return {"type": "object", "properties": properties, **more}
+
+
+def request(parameters: list[Schema], answer: Schema | None = None) -> ChatCompletionRequest:
+    tools = [
+        {"type": "function", "function": {"name": f"tool_{n}", "parameters": one}}
+        for n, one in enumerate(parameters)
+    ]
+    body: dict[str, Any] = {"model": "base", "messages": [{"role": "user", "content": "Hi"}]}
+    if tools:
+        body["tools"] = tools
+    if answer:
+        form = {"type": "json_schema", "json_schema": {"name": "a", "schema": answer}}
+        body["response_format"] = form
+    return ChatCompletionRequest.model_validate(body)
+
+
+def grammar(asked: ChatCompletionRequest) -> StructuredOutputsParams | None:
+    """What vLLM's parser for Hermes makes of a request."""
+    if not asked.tools:
+        return asked.extract_structured_outputs()
+    tag = get_model_structural_tag(
+        "hermes", asked.tools, "auto", False, strict_level=ToolStrictLevel.PARAMETER
+    )
+    assert tag is not None
+    return as_compiled(StructuredOutputsParams(structural_tag=json.dumps(tag.model_dump())))
+
+
+async def check(trials: Trials, asked: ChatCompletionRequest) -> None:
+    await check_grammar(trials, grammar(asked), shapes(asked))
+
+
+COSTLY: dict[str, Schema] = {
+    # The audit's.
+    "counts of many properties": of(600, STRING, minProperties=300, maxProperties=400),
+    "alternatives of lengths": {"anyOf": [STRING | {"minLength": n} for n in range(1500)]},
+    "many long strings": of(300, lambda n: STRING | {"minLength": 9700 + n}),
+    "very many properties": of(4000, {}),
+    # Not the audit's.
+    "few properties, many counts": of(512, STRING, minProperties=8, maxProperties=8),
+    "patterns that may begin anywhere": of(100, lambda n: STRING | {"pattern": f"^.*a.{{{100 + n}}}$"}),
+    "repetitions of repetitions": of(
+        64, lambda n: STRING | {"pattern": f"^(?:[a-z]{{1,8}}[0-9]{{0,8}}){{1,5}}{n}$"}
+    ),
+}
+
+
+@pytest.mark.parametrize("schema", COSTLY.values(), ids=COSTLY)
+def test_what_costs_too_much_is_named_and_ended(loop: asyncio.Runner, trials: Trials, schema: Schema) -> None:
+    asked = request([of(2, STRING), schema, of(3, STRING)])
+    with pytest.raises(ApiError) as caught:
+        loop.run(check(trials, asked))
+    assert (caught.value.status, caught.value.code) == (400, "schema_too_costly")
+    assert caught.value.param == "tools[1].function.parameters"
+    assert "'tool_1'" in str(caught.value)
+    loop.run(check(trials, request([of(2, STRING)], of(2, STRING))))
+
+
+def test_an_answers_schema_is_named_as_such(loop: asyncio.Runner, trials: Trials) -> None:
+    with pytest.raises(ApiError) as caught:
+        loop.run(check(trials, request([], COSTLY["few properties, many counts"])))
+    assert caught.value.code == "schema_too_costly"
+    assert caught.value.param == "response_format.json_schema.schema"
+
+
+def test_memory_is_bounded_too(loop: asyncio.Runner) -> None:
+    large: list[Schema] = [
+        of(4000, {}),
+        {"enum": ["y" * 500 + str(n) for n in range(4000)]},
+        {"anyOf": [of(5, STRING, required=[f"p{n % 5}"]) for n in range(800)]},
+    ]
+
+    async def tried() -> list[bool]:
+        small = Trials(tokenizer(), seconds=60, most=4 * 2**20)
+        try:
+            return [(await small.verdict(("json", json.dumps(one)))).costly for one in (STRING, *large)]
+        finally:
+            await small.close()
+
+    assert loop.run(tried()) == [False, True, True, True]
+
+
+UNHELD: dict[str, Schema] = {
+    # The audit's.
+    "nothing fits": of(1, False, required=["p0"]),
+    "minimum above maximum": of(1, {"type": "integer", "minimum": 5, "maximum": 1}),
+    "a back-reference": of(1, STRING | {"pattern": r"(a)\1"}),
+    # Not the audit's.
+    "the edge of a word": of(1, STRING | {"pattern": r"\bword\b"}),
+    "lengths the wrong way round": of(1, STRING | {"minLength": 5, "maxLength": 2}),
+    "no value to choose": of(1, {"enum": []}),
+}
+
+
+@pytest.mark.parametrize("schema", UNHELD.values(), ids=UNHELD)
+def test_a_tool_that_no_call_can_be_held_to_is_named(
+    loop: asyncio.Runner, trials: Trials, schema: Schema
+) -> None:
+    with pytest.raises(ApiError) as caught:
+        loop.run(check(trials, request([of(2, STRING), schema, schema], of(1, STRING))))
+    assert (caught.value.code, caught.value.param) == (
+        "invalid_tool_schema",
+        "tools[1].function.parameters",
+    )
+    assert "'tool_1'" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert ".cc:" not in str(caught.value)
+
+
+def test_verdicts_are_remembered(loop: asyncio.Runner, trials: Trials) -> None:
+    fine, bad = ("json", json.dumps(of(7, STRING))), ("json", json.dumps(UNHELD["a back-reference"]))
+    found = [loop.run(trials.verdict(one)) for one in (fine, bad)]
+    asked = trials.asked
+    assert [loop.run(trials.verdict(one)) for one in (fine, bad)] == found
+    assert trials.asked == asked
+
+
+def test_a_small_one_does_not_wait_for_large_ones(loop: asyncio.Runner, trials: Trials) -> None:
+    async def together() -> list[str]:
+        over: list[str] = []
+
+        async def one(name: str, schema: Schema) -> None:
+            await trials.verdict(("json", json.dumps(schema)))
+            over.append(name)
+
+        large = of(500, STRING, minProperties=9, maxProperties=9)
+        await asyncio.gather(
+            *(one("large", large | {"title": str(n)}) for n in range(3)), one("small", STRING)
+        )
+        return over
+
+    assert loop.run(together())[0] == "small"
+
+
+def test_who_leaves_the_line_is_not_tried(loop: asyncio.Runner, trials: Trials) -> None:
+    async def leave() -> int:
+        before = trials.asked
+        large = of(500, STRING, minProperties=9, maxProperties=9)
+        specs = [("json", json.dumps(large | {"title": f"gone {n}"})) for n in range(20)]
+        waiting = [asyncio.create_task(trials.verdict(spec)) for spec in specs]
+        await asyncio.sleep(0)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await trials.verdict(("json", json.dumps(of(11, STRING))))
+        return trials.asked - before
+
+    assert loop.run(leave()) <= 5
+
+
+def test_a_process_that_dies_is_started_again(loop: asyncio.Runner, trials: Trials) -> None:
+    async def killed() -> None:
+        await trials.verdict(("json", "{}"))
+        large = json.dumps(of(500, STRING, minProperties=9, maxProperties=9, title="killed"))
+        asked = asyncio.create_task(trials.verdict(("json", large)))
+        while not trials.pending:
+            await asyncio.sleep(0.001)
+        assert trials.pid is not None
+        os.kill(trials.pid, signal.SIGKILL)
+        with pytest.raises(NotTried) as caught:
+            await asked
+        assert caught.value.status == 503
+        assert (await trials.verdict(("json", large))).costly  # it was no verdict
+
+    loop.run(killed())
+
+
+# What never gets as far as a trial.
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        (of(10, of(64, STRING, maxProperties=64)), "squared"),
+        (of(512, STRING, minProperties=8, maxProperties=8), "squared"),
+        (of(3, of(500, {})), "squared"),
+        ({"anyOf": [STRING | {"minLength": n} for n in range(140)]}, "different lengths"),
+        (of(30, lambda n: STRING | {"maxLength": 200 + n, "minLength": n}), "different lengths"),
+        ({"type": "array", "items": [STRING | {"maxLength": n} for n in range(1, 40)]}, "different lengths"),
+    ],
+)
+def test_an_answers_bounds_add_up(schema: Schema, told: str) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    with pytest.raises(ApiError, match=told) as caught:
+        check_schemas({"response_format": form})
+    assert caught.value.code == "invalid_response_schema"
+
+
+def test_long_lengths_are_for_the_model_to_keep_in_calls() -> None:
+    schema = of(
+        60,
+        lambda n: STRING | {"maxLength": 40 + n},
+        default={"maxLength": 99},
+        required=["maxLength"],
+    )
+    schema["properties"] |= {"maxLength": STRING | {"maxLength": LONG}, "c": {"const": {"maxLength": 99}}}
+    check_schemas({"tools": [{"type": "function", "function": {"name": "a", "parameters": schema}}]})
+    tag = grammar(request([schema]))
+    assert tag is not None
+    held = json.loads(tag.structural_tag or "")["format"]["tags"][0]["content"]["json_schema"]["properties"]
+    assert held["p0"] == STRING
+    assert held["maxLength"] == STRING | {"maxLength": LONG}
+    assert held["c"] == {"const": {"maxLength": 99}}
+
+
+@pytest.mark.parametrize("pattern", [r"(?i)\p{L}{115}\p{L}{115}", r"\P{L}{120}", r"[\p{Han}]{9}", r"\\\pN"])
+def test_classes_of_unicode_are_refused(pattern: str) -> None:
+    assert too_large(pattern)
+
+
+@pytest.mark.parametrize("pattern", [r"(?i)\p{L}{115}\p{L}{115}", r"\P{L}{240}", r"(\S{200}){9}"])
+def test_no_pattern_is_compiled_to_megabytes(pattern: str) -> None:
+    assert "regex" in (schema_problem(STRING | {"pattern": pattern}) or "")
+
+
+def test_what_is_remembered_of_schemas_is_bounded_by_its_bytes() -> None:
+    for number in range(300):
+        schema = STRING | {"pattern": "a" * 100 + str(number), "enum": ["b" * 60_000 + str(number)]}
+        assert schema_problem(schema) is None
+        assert argument_problem(schema, 1)
+    assert schemas._validators.bytes <= 2**23
+    assert 0 < len(schemas._validators) < 150
+    assert schemas._verdicts.bytes <= 2**20
