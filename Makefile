@@ -140,7 +140,7 @@ test: $(DEV) $(SYSTEM) check base ## all tests, with the real vLLM, AutoAWQ and 
 test-slow: $(DEV) $(SYSTEM) base ## the same with larger numbers
 	@$(BIN)/python -m pytest -m "slow" $(ARGS)
 
-fuzz: $(DEV) base ## strangers' records of every format, 10 000 hostile and 3 000 foreign adapters, 20 000 streams of bytes (ARGS="--only data --seed 7")
+fuzz: $(DEV) base ## strangers' records, 10 000 hostile and 3 000 foreign adapters, 20 000 streams of bytes (ARGS="--only data --seed 7")
 	@$(BIN)/python -m bench.fuzz $(ARGS)
 
 soak: $(DEV) base ## 20 000 requests to 12 adapters on 4 slots, always changing, each answer checked (ARGS="--requests 2000")
