@@ -44,7 +44,7 @@ class Stream(StreamingResponse):
         self._held = held
         self._deadline = deadline
         self._failed = failed
-        self._begun = self._done = False
+        self._begun = self._done = self._out = False
         self._kept_back = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,6 +57,8 @@ class Stream(StreamingResponse):
             await self._release()
             if not self._begun:
                 raise
+            if self._out:  # it was late for nobody
+                return
             with suppress(TimeoutError):  # the HTTP server closes the connection then
                 async with asyncio.timeout(LAST_SECONDS):
                     await _last(send, "" if self._done else self._kept_back + _end(late))
@@ -80,6 +82,7 @@ class Stream(StreamingResponse):
             await send({"type": "http.response.body", "body": body.encode(), "more_body": True})
         self._done = True
         await _last(send, "")
+        self._out = True
 
     async def _release(self) -> None:
         await self._events.aclose()

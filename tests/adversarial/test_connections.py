@@ -140,6 +140,12 @@ def test_no_byte_behind_an_answer_keeps_a_connection(hurried: Hosted, case: str)
     eventually(lambda: hurried.open == 0)
 
 
+def test_a_body_that_may_come_or_not_is_not_waited_for(host: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client was told no before it sent a byte of it: its next request would be taken for the body."""
+    monkeypatch.setattr("serve.connection.DRAIN_SECONDS", 10**4)
+    refused(host.told(request(POST, "expect: 100-continue", "content-length: 9")), 401)
+
+
 UPGRADES: dict[str, tuple[bytes, int]] = {
     "with a body": (
         request("GET /health HTTP/1.1", "connection: upgrade", "upgrade: websocket", "content-length: 9"),

@@ -135,7 +135,39 @@ async def _read_nothing(server: TinyServer) -> None:
         if message["type"] == "http.response.body":
             await asyncio.Event().wait()
 
-    scope = {
+    async with asyncio.timeout(10 * SECONDS):
+        await server.app(_scope(server), receive, send)
+    assert closed.is_set()
+
+
+def test_a_deadline_that_passes_behind_the_last_word_is_nobodys(server: TinyServer) -> None:
+    virtual_time.run(_late_for_nobody(server))
+
+
+async def _late_for_nobody(server: TinyServer) -> None:
+    """Time is up in the moment in which the answer is out; a server takes no word more then."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, virtual_time.Loop)
+    asked = iter([json.dumps(BODY | {"stream": True}).encode()])
+    ends = 0
+
+    async def receive() -> dict[str, Any]:
+        if (body := next(asked, None)) is None:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        nonlocal ends
+        if message["type"] == "http.response.body" and not message["more_body"]:
+            ends += 1
+            loop.now += SECONDS
+
+    await server.app(_scope(server), receive, send)
+    assert ends == 1
+
+
+def _scope(server: TinyServer) -> dict[str, Any]:
+    return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
@@ -145,6 +177,3 @@ async def _read_nothing(server: TinyServer) -> None:
         "query_string": b"",
         "headers": [(key.encode(), value.encode()) for key, value in server.headers.items()],
     }
-    async with asyncio.timeout(10 * SECONDS):
-        await server.app(scope, receive, send)
-    assert closed.is_set()
