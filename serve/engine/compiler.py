@@ -71,14 +71,17 @@ def _ready(forks: dict[int, _Fork]) -> Iterator[list[bytes]]:
 
 
 def _answer(fork: _Fork) -> None:
-    """Write how a fork ended: its `at`th specification with an `error`, by a `signal`, or well."""
+    """Write how a fork ended: by an `error` of its `at`th specification, over its limits, stuck, or well."""
     _, status, used = os.wait4(fork.pid, 0)
     began, _, error = fork.told.partition(b" ")
+    ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    unknown = ended_by == signal.SIGALRM or (not ended_by and status != 0)
     said = {
         "id": fork.task,
+        "unknown": unknown,
         "at": len(began) - 1,
         "error": error.decode() or None,
-        "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
+        "costly": bool(ended_by),
         "seconds": used.ru_utime + used.ru_stime,
     }
     os.write(1, json.dumps(said).encode() + b"\n")
@@ -86,6 +89,7 @@ def _answer(fork: _Fork) -> None:
 
 def _run(task: dict[str, Any], answer: int, compile_: Any) -> NoReturn:
     """Compile one specification after the other within the limits; the limits end the process."""
+    code = 1
     try:
         os.nice(NICE)
         nothing = os.open(os.devnull, os.O_RDWR)
@@ -106,8 +110,9 @@ def _run(task: dict[str, Any], answer: int, compile_: Any) -> NoReturn:
                 words = str(error.__cause__ or error).splitlines()[0][:MAX_WORDS]
                 os.write(answer, b" " + words.encode(errors="replace"))
                 break
+        code = 0
     finally:
-        os._exit(0)
+        os._exit(code)
 
 
 def _compiler(tokenizer: str) -> Any:
@@ -130,86 +135,6 @@ def _compiler(tokenizer: str) -> Any:
 
 def _address_space() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-
-
-def _ready(forks: dict[int, _Fork]) -> Iterator[list[bytes]]:
-    """New tasks as they come, until there will be none; forks that end meanwhile are answered for."""
-    rest = b""
-    while True:
-        for source in select.select([0, *forks], [], [])[0]:
-            if not source:
-                if not (piece := os.read(0, 2**20)):
-                    return
-                *tasks, rest = (rest + piece).split(b"\n")
-                yield tasks
-            elif piece := os.read(source, 4096):
-                forks[source].told += piece
-            else:
-                os.close(source)
-                _answer(forks.pop(source))
-
-
-def _answer(fork: _Fork) -> None:
-    """Write how a fork ended: its `at`th specification with an `error`, by a `signal`, or well."""
-    _, status, used = os.wait4(fork.pid, 0)
-    began, _, error = fork.told.partition(b" ")
-    said = {
-        "id": fork.task,
-        "at": len(began) - 1,
-        "error": error.decode() or None,
-        "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
-        "seconds": used.ru_utime + used.ru_stime,
-    }
-    os.write(1, json.dumps(said).encode() + b"\n")
-
-
-def _run(task: dict[str, Any], answer: int, compile_: Any) -> NoReturn:
-    """Compile one specification after the other within the limits; the limits end the process."""
-    try:
-        os.nice(NICE)
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):  # xgrammar warns of each keyword that it passes over
-            os.dup2(nothing, stream)
-        most = _address_space() + task["bytes"]
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        signal.setitimer(signal.ITIMER_PROF, task["seconds"])
-        signal.alarm(WALL_SECONDS)
-        for kind, spec in task["specs"]:
-            os.write(answer, b".")
-            try:
-                compile_(kind, spec)
-            except Exception as error:
-                if isinstance(error, MemoryError) or "bad_alloc" in str(error):
-                    os.kill(os.getpid(), signal.SIGKILL)
-                words = str(error.__cause__ or error).splitlines()[0][:MAX_WORDS]
-                os.write(answer, b" " + words.encode(errors="replace"))
-                break
-    finally:
-        os._exit(0)
-
-
-def _compiler(tokenizer: str) -> Any:
-    """A function of a specification's kind and text, which compiles it as vLLM's XgrammarBackend does."""
-    import xgrammar
-
-    # Without threads, of which a fork would have none.
-    compiler = xgrammar.GrammarCompiler(
-        xgrammar.TokenizerInfo.deserialize_json(tokenizer), max_threads=1, cache_enabled=False
-    )
-
-    def compile_(kind: str, spec: str) -> None:
-        if kind == "json":
-            compiler.compile_json_schema(spec)
-        else:
-            compiler.compile_structural_tag(spec)
-
-    return compile_
-
-
-def _pages(which: int) -> int:
-    """Bytes of this process: its address space, or what of it is in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[which]) * resource.getpagesize()
 
 
 def _read(count: int) -> bytes:

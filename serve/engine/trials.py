@@ -8,7 +8,6 @@ could be handed over only by changing vLLM's own manager of them. Anything else 
 import asyncio
 import hashlib
 import json
-import signal
 import sys
 from collections import OrderedDict
 from contextlib import suppress
@@ -77,7 +76,7 @@ class Trials:
 
     @property
     def pid(self) -> int | None:
-        return self._process and self._process.pid
+        return self._process.pid if self._process else None
 
     @property
     def pending(self) -> int:
@@ -105,20 +104,19 @@ class Trials:
     async def start(self) -> None:
         """Start the process; it takes seconds until it answers."""
         async with self._starting:
-            if self._process and self._process.returncode is None:
+            if self._process:
                 return
             command = (sys.executable, "-m", "serve.engine.compiler", str(len(self._tokenizer)))
             pipe = asyncio.subprocess.PIPE
             self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
-            assert self._process.stdin and self._process.stdout
+            assert self._process.stdin
             self._process.stdin.write(self._tokenizer)
-            self._reading = asyncio.create_task(self._read(self._process.stdout))
+            self._reading = asyncio.create_task(self._read(self._process))
 
     async def close(self) -> None:
         if self._process:
             with suppress(ProcessLookupError):
                 self._process.kill()
-            await self._process.wait()
         if self._reading:
             await self._reading
 
@@ -144,18 +142,20 @@ class Trials:
         finally:
             del self._pending[number]
 
-    async def _read(self, answers: asyncio.StreamReader) -> None:
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
         """Hand each answer to who waits for it, until the process has ended."""
-        async for line in answers:
+        assert process.stdout
+        async for line in process.stdout:
             said = json.loads(line)
             waits = self._pending.get(said["id"])
             if waits is None or waits.done():
                 continue
-            if said["signal"] == signal.SIGALRM:
+            if said["unknown"]:
                 waits.set_exception(NotTried())
             else:
-                costly = bool(said["signal"])
-                waits.set_result(Verdict(said["at"], said["error"], costly, said["seconds"]))
+                waits.set_result(Verdict(said["at"], said["error"], said["costly"], said["seconds"]))
+        await process.wait()
+        self._process = None
         for waits in self._pending.values():
             if not waits.done():
                 waits.set_exception(NotTried())

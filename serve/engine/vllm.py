@@ -212,7 +212,8 @@ def _tokenizer(client: Any, tokenizer: Any) -> str:
     """The tokenizer as the engine's own backend has it for xgrammar, serialized."""
     size = client.model_config.get_vocab_size()
     backend = backend_xgrammar.XgrammarBackend(client.vllm_config, tokenizer=tokenizer, vocab_size=size)
-    text: str = backend.compiler.tokenizer_info.serialize_json()
+    # The compiler keeps its tokenizer to itself; what it compiles names it.
+    text: str = backend.compiler.compile_json_schema("{}").tokenizer_info.serialize_json()
     return text
 
 

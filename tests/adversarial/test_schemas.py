@@ -10,6 +10,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from vllm.tool_parsers.tool_strict_level import ToolStrictLevel
 from data import schemas
 from data.schemas import argument_problem, schema_problem
 from serve.engine.defaults import LONG
-from serve.engine.shapes import as_compiled, check_grammar, shapes
+from serve.engine.shapes import as_compiled, check_grammar, check_shape, shapes
 from serve.engine.trials import NotTried, Trials
 from serve.errors import ApiError
 from serve.routes.patterns import too_large
@@ -279,3 +280,34 @@ def test_what_is_remembered_of_schemas_is_bounded_by_its_bytes() -> None:
     assert schemas._validators.bytes <= 2**23
     assert 0 < len(schemas._validators) < 150
     assert schemas._verdicts.bytes <= 2**20
+
+
+# What honest clients' generators write.
+
+DOCUMENTED: dict[str, Schema] = json.loads(
+    (Path(__file__).parent / "documented_schemas.json").read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_documented_examples_pass(loop: asyncio.Runner, trials: Trials, name: str) -> None:
+    schema = DOCUMENTED[name]
+    tool = {"type": "function", "function": {"name": "a", "parameters": schema}}
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    body: dict[str, Any] = {"tools": [tool], "response_format": form}
+    check_schemas(body)
+    parameters = body["tools"][0]["function"]["parameters"]
+    answer = body["response_format"]["json_schema"]["schema"]
+    for asked in (request([parameters]), request([], answer)):
+        check_shape(asked)
+        loop.run(check(trials, asked))
+
+
+def test_all_documented_examples_pass_as_tools_of_one_request(loop: asyncio.Runner, trials: Trials) -> None:
+    tools = [
+        {"type": "function", "function": {"name": f"tool_{number}", "parameters": schema}}
+        for number, schema in enumerate(DOCUMENTED.values())
+    ]
+    body = {"tools": tools}
+    check_schemas(body)
+    loop.run(check(trials, request([one["function"]["parameters"] for one in body["tools"]])))  # type: ignore[index]

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from serve.engine import trials
+from serve.engine.defaults import LONG
 from serve.registry import strict_json
 from serve.routes import chat_request, fields, patterns, tools
 from serve.routes.bounds import SCHEMA
@@ -92,6 +94,12 @@ def test_the_other_bounds() -> None:
         f"{tools.MAX_DESCRIPTIONS} characters more of titles",
         f"{tools.MAX_PROPERTIES} properties in one object, times",
         f"`maxProperties` {tools.MAX_CHOICES} at most",
+        f"times these counts {tools.MAX_PAIRS}",
+        f"lengths of strings {tools.MAX_LENGTHS}",
+        f"counts up to {tools.UNROLLED}",
+        f"`maxLength` beyond {LONG}",
+        f"{trials.SECONDS:g} s of processor time",
+        f"{trials.MAX_BYTES >> 20} MiB, or",
         f"{tools.MAX_PATTERNS_EXPANDED} over all patterns",
         f"{tools.MAX_PATTERNS} patterns of {patterns.MAX_CHARACTERS} characters",
         f"up to {patterns.MAX_REPEATS} times",
