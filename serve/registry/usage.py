@@ -7,13 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from serve.registry.budgets import DAY
 from serve.registry.database import Database
 from serve.registry.tables import UsageRow
 
 EPOCH = date(1970, 1, 1)
+
+KEPT_DAYS = 400
+"""After which what was used is forgotten."""
 
 MOST_ROWS = 10_000
 """That are shown at once, the newest first."""
@@ -56,6 +59,8 @@ class Usage:
             return
         try:
             with self._database.write(counts=False) as session:
+                oldest = int(self._clock() // DAY) - KEPT_DAYS
+                session.execute(delete(UsageRow).where(UsageRow.day < oldest))
                 for (day, key, adapter), (requests, prompt, completion) in unwritten.items():
                     row = session.get(UsageRow, (day, key, adapter))
                     if row is None:

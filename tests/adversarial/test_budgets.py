@@ -261,7 +261,8 @@ def test_what_a_busy_index_does_not_take_is_counted_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = Database(sqlite_url(tmp_path / "index.sqlite"))
-    usage = Usage(database, Clock())
+    clock = Clock()
+    usage = Usage(database, clock)
     usage.add("shop", None, 3, 4)
     with monkeypatch.context() as patch:
         patch.setattr(database, "write", _busy)
@@ -277,6 +278,10 @@ def test_what_a_busy_index_does_not_take_is_counted_later(
     ]
     assert found == [(None, 2, 13, 24), ("support", 1, 1, 1)]
     assert usage.of("other", 1) == []
+    clock.now += 401 * DAY
+    usage.add("shop", None, 1, 1)
+    usage.write()
+    assert [one.requests for one in usage.of(None, 1000)] == [1], "what is old goes"
     database.close()
 
 

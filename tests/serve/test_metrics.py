@@ -180,9 +180,9 @@ def test_the_engine_has_stopped_when_the_lease_of_a_broken_stream_is_given_back(
         if b"word3" in message.get("body", b""):
             raise BrokenPipeError
 
-    def note(adapter: Any) -> None:
+    def note(*lent: Any) -> None:
         streaming.append(server.app.state.engine.streaming)
-        give_back(adapter)
+        give_back(*lent)
 
     monkeypatch.setattr(server.app.state.lifecycle, "_give_back", note)
     with pytest.raises(RuntimeError, match="response already started"):
