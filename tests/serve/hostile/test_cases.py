@@ -63,7 +63,7 @@ def test_an_upload_that_ends_while_it_comes_is_not_found(fresh: World) -> None:
     staging = fresh.server.registry.staging
     with staging.receive(upload, CONFIG) as incoming:
         incoming.write(fresh.files[CONFIG])
-        staging.clear(older_than=-1)
+        staging.end(upload)
         with pytest.raises(UnknownUpload, match="is over"):
             incoming.finish()
 
