@@ -16,6 +16,8 @@ from vllm.lora.layers import LoRAMapping
 from vllm.lora.punica_wrapper.punica_base import PunicaWrapperBase
 from vllm.platforms import current_platform
 
+from serve.engine.cpu_awq import has_kernel
+
 Stacked = tuple[torch.Tensor, ...]
 """One tensor a slice of a fused layer (q, k, v): A is (slots, 1, rank, in), B is (slots, 1, out, rank)."""
 
@@ -84,11 +86,25 @@ class Packed:
                 column += up.shape[0]
             spans.append((start, total))
         source = a_stacked + b_stacked
-        return cls(source, _written(source), spans, torch.cat(downs), torch.cat(ups))
+        packed = (torch.cat(parts).to(_type(a_stacked[0].dtype)) for parts in (downs, ups))
+        return cls(source, _written(source), spans, *packed)
 
     def current(self, source: Stacked) -> bool:
         """Whether nothing was written into the adapters' tensors since they were packed."""
         return self.written == _written(source)
+
+
+def _type(given: torch.dtype) -> torch.dtype:
+    """Of the products: float32 where a CPU makes these faster, as `cpu_awq` does for the base's."""
+    return given if has_kernel() else torch.float32
+
+
+def _add(y: torch.Tensor, x: torch.Tensor, down: torch.Tensor, up: torch.Tensor, scale: float) -> None:
+    """y += scale * x @ down.T @ up, in the type of `down` and `up`."""
+    if down.dtype == y.dtype:
+        y.addmm_(x @ down.T, up, alpha=scale)
+    else:
+        y.copy_(torch.addmm(y.to(down.dtype), x.to(down.dtype) @ down.T, up, alpha=scale))
 
 
 def _written(tensors: Stacked) -> tuple[int, ...]:
@@ -142,11 +158,12 @@ class GroupedLoRA(PunicaWrapperBase):
                 continue
             down, up = packed.down[start:end], packed.up[start:end]
             if isinstance(rows, slice):
-                y[rows].addmm_(x[rows] @ down.T, up, alpha=scale)
+                _add(y[rows], x[rows], down, up, scale)
             else:
                 # Rounded like the branch above: neighbours change an answer by the order of sums only.
-                shrunk = x.index_select(0, rows) @ down.T
-                y.index_copy_(0, rows, y.index_select(0, rows).addmm_(shrunk, up, alpha=scale))
+                part = y.index_select(0, rows)
+                _add(part, x.index_select(0, rows), down, up, scale)
+                y.index_copy_(0, rows, part)
 
     def _pack(self, a_stacked: Stacked, b_stacked: Stacked) -> Packed:
         """The layer's packed adapters, packed again when one of its slots was written."""

@@ -12,8 +12,9 @@ SERVER = "ENXERTO_SERVER_PID"
 
 def install_operators() -> None:
     """A general plugin: vLLM calls it once in each of its processes, before it builds a model."""
-    from serve.engine import cpu_lora
+    from serve.engine import cpu_awq, cpu_lora
 
+    cpu_awq.install()
     cpu_lora.install()
 
 
