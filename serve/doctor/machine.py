@@ -64,7 +64,7 @@ def _cpu(machine: Machine) -> Finding:
     if "avx2" in machine.flags:
         return warning(
             "cpu",
-            f"{cores} with AVX2 only: the engine keeps a base in 4 bytes a weight, where half a byte would do "
+            f"{cores} with AVX2 only: the engine keeps 4 bytes a weight of a base, where half a byte does "
             "with AVX-512, and all is several times slower.",
         )
     return problem("cpu", f"{cores} without AVX2, which vLLM's build for CPUs needs; use another machine.")
