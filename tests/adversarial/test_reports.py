@@ -78,7 +78,7 @@ def test_one_that_was_kept_before_closes_the_gate_and_no_more(there: World, chan
         "9999-12-31T23:59:59-14:00",
         "0001-01-01T00:00:00+14:00",
         "1969-12-31T23:59:59Z",
-        (datetime.now(UTC) + timedelta(days=1)).isoformat(),
+        pytest.param((datetime.now(UTC) + timedelta(days=1)).isoformat(), id="tomorrow"),
     ],
 )
 def test_a_time_that_cannot_be_is_refused(there: World, finished: str) -> None:
