@@ -161,12 +161,15 @@ def _connected(server: psutil.Process, url: str) -> bool:
 
 
 def _engine(server: psutil.Process) -> psutil.Process:
-    """vLLM's process under the server; there is exactly one, and nothing dead beside it."""
-    engines = []
+    """vLLM's process under the server; one, beside one that tries grammars, and none dead."""
+    engines, compilers = [], []
     for child in server.children():
         with suppress(psutil.NoSuchProcess):
             assert child.status() != psutil.STATUS_ZOMBIE
-            if "resource_tracker" not in " ".join(child.cmdline()):
+            line = " ".join(child.cmdline())
+            if "serve.engine.compiler" in line:
+                compilers.append(child)
+            elif "resource_tracker" not in line:
                 engines.append(child)
-    [engine] = engines
+    [engine], [_] = engines, compilers
     return engine
