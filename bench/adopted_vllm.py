@@ -57,7 +57,8 @@ def main() -> None:
         found = parity.agreement(list(zip(theirs, adapted, strict=True)))
         effect = parity.agreement(list(zip(base, adapted, strict=True))).mean_kl
         trained = parity.agreement([(place.base, place.adapter) for place in places]).mean_kl
-        bound = parity.adapter_bound(parity.agreement(list(zip([p.base for p in places], base, strict=True))))
+        base_agrees = parity.agreement(list(zip([p.base for p in places], base, strict=True)))
+        bound = parity.adapter_bound(base_agrees, effect=trained)
         outcome = "inert" if effect < trained / 10 else ("parity" if found.mean_kl <= bound else "wrong")
         answers[sample["name"]] = {"outcome": outcome, "effect": round(effect, 6), **found.as_json()}
     Path(sys.argv[2]).write_text(json.dumps(answers, indent=1))

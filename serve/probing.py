@@ -124,7 +124,7 @@ def judge(
             f"parity: the adapter changes next to nothing here ({effect:.5f} nats, {trained:.3f} in "
             "training); the engine does not apply it."
         )
-    bound = parity.adapter_bound(base, rounding)
+    bound = parity.adapter_bound(base, rounding, trained)
     if adapter.mean_kl > bound or adapter.top1 < parity.TOP1:
         return (
             "parity: with the adapter the engine answers otherwise than in training "

@@ -119,3 +119,10 @@ def test_an_adapter_is_measured_by_the_base_where_no_rounding_is_known() -> None
     base, adapter = Agreement(128, 1.0, 0.0007, 0.01), Agreement(128, 1.0, 0.003, 0.1)
     assert judge(base, adapter, 0.5, 0.5)
     assert judge(base, adapter, 0.5, 0.5, Rounding(base=0, adapter=0))
+
+
+@pytest.mark.parametrize(("effect", "let_in"), [(1.4, True), (0.1, False)])
+def test_what_an_adapter_adds_is_rounded_as_well(effect: float, let_in: bool) -> None:
+    """As it was measured where the base's own products are in float32."""
+    base, adapter = Agreement(71, 1.0, 0.00012, 0.0005), Agreement(71, 1.0, 0.000635, 0.022)
+    assert (judge(base, adapter, effect, effect) is None) == let_in
