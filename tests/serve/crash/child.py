@@ -69,7 +69,7 @@ def _serve(options: argparse.Namespace, port: int) -> None:
 
     _die_with_parent()
     # As if an hour went by between an action and the next collection.
-    collect.collect.__defaults__ = (collect.GRACE, timedelta(0))
+    collect.collect.__defaults__ = (collect.GRACE, timedelta(0), collect.UNFINISHED)
     uploads.BLOCK_BYTES = 2**14
     base = tiny.Base(options.folder / "base", read_base(options.folder / "base"))
     server = tiny.make_server(options.folder / "registry", base, options.database, options.blobs)

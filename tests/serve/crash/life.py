@@ -129,7 +129,7 @@ class Life:
                 self._send(given_up, self._disks.adapter(seed) / "README.md", 0)
             case Collect():
                 staging = self._disks.registry / "staging"
-                for path in (*staging.glob("*"), *staging.glob("*/*")):
+                for path in staging.rglob("*"):
                     os.utime(path, (time.time() - 2 * DAY,) * 2)
                 self._ask("POST", "/v1/registry/gc?days=0")
 

@@ -15,7 +15,7 @@ import pytest
 
 from data.manifest import ADAPTER_FILES
 from serve.registry import staging
-from serve.registry.collect import GRACE, collect
+from serve.registry.collect import GRACE, UNFINISHED, collect
 from serve.registry.database import sqlite_url
 from tests.serve import tiny
 from tests.serve.test_adapter_routes import announce, error, push, upload
@@ -152,7 +152,7 @@ def test_garbage_is_collected_on_a_full_disk(
     http: httpx.Client, adapters: list[Path], disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the message of a full disk says to do must be possible."""
-    monkeypatch.setattr(collect, "__defaults__", (GRACE, timedelta(0)))
+    monkeypatch.setattr(collect, "__defaults__", (GRACE, timedelta(0), UNFINISHED))
     for adapter in adapters[:2]:
         push(http, adapter, ["default"])
     assert http.delete(f"{NAME}/versions/1").is_success
