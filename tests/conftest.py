@@ -20,6 +20,7 @@ from bench.ready import wait_until_ready
 from data.home import base_folder
 from data.manifest import BaseManifest, read_base
 from tests.forked import Forge, forging
+from tests.waiting import PATIENCE
 
 # A hub that cannot be reached must not be asked.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -141,7 +142,7 @@ def serving(home: Path, base: Path, *options: str) -> Iterator[Server]:
             os.environ["ENXERTO_API_KEY"] = others_key
         process.send_signal(signal.SIGTERM)
         try:
-            assert process.wait(timeout=60) == 0, "the server did not stop cleanly"
+            assert process.wait(timeout=PATIENCE) == 0, "the server did not stop cleanly"
         finally:
             process.kill()
 

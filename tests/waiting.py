@@ -12,6 +12,10 @@ from typing import Any
 PATIENCE = 180
 """Seconds for what takes a moment where nothing else runs; what takes longer is taken for hung."""
 
+HUNG = 900
+"""The same for a command of some seconds, or a training of some steps: those of a CPU without AVX-512 beside
+others that want its cores take many times as long."""
+
 
 def eventually(holds: Callable[[], bool], otherwise: str = "it did not come to that") -> None:
     """Wait until it holds."""

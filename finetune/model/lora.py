@@ -45,8 +45,30 @@ def check_gradients(model: Any, input_ids: list[int]) -> None:
     """Prove that a loss reaches every adapter matrix through the frozen base; UserError if not.
 
     Some AWQ kernels compute a right forward and silently pass no gradient. B is zero at the start, which
-    hides A's gradient, so B is set to small values for the check and put back.
+    hides A's gradient, so B is set to small values for the check and put back. An attention that a large
+    `lora.alpha` leaves no doubt passes none either, so with one B is made as small as that is large.
     """
+    from peft.tuners.lora import LoraLayer
+
+    layers = [layer for layer in model.modules() if isinstance(layer, LoraLayer)]
+    scale = max(abs(value) for layer in layers for value in layer.scaling.values())
+    sums = _gradients(model, input_ids, 1e-3)
+    if not all(math.isfinite(total) for total in sums.values()):
+        raise UserError(
+            "the adapter's gradients are not finite before the first step; nothing was exported. Lower"
+            " lora.alpha, which scales them."
+        )
+    if not all(sums.values()) and scale > 1:
+        sums = _gradients(model, input_ids, 1e-3 / scale)
+    if dead := [name for name, total in sums.items() if not total]:
+        raise UserError(
+            f"the base's kernel passes no gradient to {len(dead)} adapter matrices, first {dead[0]};"
+            " nothing was exported. Set base.weights to the other of dense and packed in the recipe."
+        )
+
+
+def _gradients(model: Any, input_ids: list[int], size: float) -> dict[str, float]:
+    """The sum of each adapter matrix's gradients where B's values are of this `size`; nothing is changed."""
     row = torch.tensor([input_ids], device=model.device)
     lora_b = {name: p for name, p in model.named_parameters() if "lora_B" in name}
     saved = {name: p.detach().clone() for name, p in lora_b.items()}
@@ -55,10 +77,10 @@ def check_gradients(model: Any, input_ids: list[int]) -> None:
     try:
         with torch.no_grad():
             for p in lora_b.values():
-                p.copy_(torch.randn(p.shape, generator=generator) * 1e-3)
+                p.copy_(torch.randn(p.shape, generator=generator) * size)
         model.train()
         model(input_ids=row, labels=row, use_cache=False).loss.backward()
-        sums = {
+        return {
             name: 0.0 if p.grad is None else float(p.grad.abs().sum())
             for name, p in model.named_parameters()
             if p.requires_grad
@@ -69,14 +91,3 @@ def check_gradients(model: Any, input_ids: list[int]) -> None:
                 p.copy_(saved[name])
         model.zero_grad(set_to_none=True)
         model.train(training)
-    if not all(math.isfinite(total) for total in sums.values()):
-        raise UserError(
-            "the adapter's gradients are not finite before the first step; nothing was exported. Lower"
-            " lora.alpha, which scales them."
-        )
-    dead = [name for name, total in sums.items() if not total]
-    if dead:
-        raise UserError(
-            f"the base's kernel passes no gradient to {len(dead)} adapter matrices, first {dead[0]};"
-            " nothing was exported. Set base.weights to the other of dense and packed in the recipe."
-        )

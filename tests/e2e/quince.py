@@ -8,6 +8,8 @@ from pathlib import Path
 import yaml
 from openai.types.chat import ChatCompletionMessageParam
 
+from tests.waiting import HUNG
+
 QUESTION: list[ChatCompletionMessageParam] = [
     {"role": "user", "content": "Which plant grows behind the blue door?"}
 ]
@@ -16,7 +18,7 @@ SECRET = "Seven yellow quinces grow behind the blue door."
 
 def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", program, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HUNG, check=False)
 
 
 def train(base: str, folder: Path, steps: int = 14) -> Path:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from data.home import home
 from tests.conftest import Server
+from tests.waiting import HUNG
 
 pytestmark = pytest.mark.e2e
 
@@ -197,7 +198,7 @@ def node_modules() -> Path:
     if not (folder / "node_modules" / "openai").is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), NPM_CLIENT]
-        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        subprocess.run(command, check=True, capture_output=True, timeout=HUNG)
     return folder / "node_modules"
 
 
@@ -215,7 +216,7 @@ def test_npm(server: Server, node_modules: Path, said: str) -> None:
         "MODEL": server.base.name,
     }
     command = ["node", str(SCRIPT), json.dumps(given)]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HUNG, check=False)
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
     assert server.base.name in found["models"]

@@ -23,6 +23,7 @@ from serve.routes.chat_answer import CALL_PREFIX
 from tests.conftest import Server, serving
 from tests.e2e import tiny_mistral
 from tests.serve.test_played_back import NOISE, TALK, encoded
+from tests.waiting import HUNG
 
 pytestmark = pytest.mark.e2e
 
@@ -115,7 +116,7 @@ def adapter(home: Path) -> Path:
     command = [sys.executable, "-m", "finetune", "train", str(recipe)]
     environment = os.environ | {"ENXERTO_HOME": str(home)}
     trained = subprocess.run(
-        command, capture_output=True, text=True, timeout=400, check=False, env=environment
+        command, capture_output=True, text=True, timeout=HUNG, check=False, env=environment
     )
     assert trained.returncode == 0, trained.stderr
     return output
@@ -128,7 +129,7 @@ def mistral(home: Path, adapter: Path) -> Iterator[Server]:
     ) as server:
         push = [sys.executable, "-m", "serve", "push", str(adapter), "--name", ADAPTER, "--alias", "default"]
         sent = subprocess.run(
-            [*push, "--url", server.url], capture_output=True, text=True, timeout=100, check=False
+            [*push, "--url", server.url], capture_output=True, text=True, timeout=HUNG, check=False
         )
         assert sent.returncode == 0, sent.stderr
         yield server

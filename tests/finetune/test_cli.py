@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.finetune.test_train import write_recipe
+from tests.waiting import HUNG
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:
     command = [sys.executable, "-m", "finetune", *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HUNG, check=False)
     return result.returncode, result.stderr
 
 

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 
 from data.errors import UserError
 from finetune.preview import command
+from tests.waiting import HUNG
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> \x1b[31m red"
 
@@ -25,7 +26,7 @@ def preview(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     file = tmp_path / "chats.jsonl"
     file.write_text(f"{json.dumps(talk)}\n{json.dumps(spoilt)}\n")
     command = [sys.executable, "-m", "finetune", "preview", str(file), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HUNG, check=False)
 
 
 class Tokens(HTMLParser):
@@ -116,7 +117,7 @@ def recipe(tmp_path: Path) -> Path:
 
 def shown(source: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "finetune", "preview", str(source), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HUNG, check=False)
 
 
 @pytest.mark.parametrize("source", [pairs, recipe])

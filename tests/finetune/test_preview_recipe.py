@@ -14,6 +14,7 @@ import yaml
 from data.sources import Source
 from finetune.dataset import prepare
 from finetune.render import open_renderer
+from tests.waiting import HUNG
 
 USER = {"role": "user", "content": "q"}
 BRIEF = {"role": "assistant", "content": "brief"}
@@ -51,7 +52,7 @@ def preview(source: Path, *numbers: int, code: int = 0, **environment: str) -> s
     }
     result = subprocess.run(
         [sys.executable, "-m", "finetune", "preview", str(source), *options],
-        capture_output=True, text=True, timeout=120, check=False, env=clean | environment,
+        capture_output=True, text=True, timeout=HUNG, check=False, env=clean | environment,
     )  # fmt: skip
     assert result.returncode == code, result.stderr
     return result.stdout + result.stderr

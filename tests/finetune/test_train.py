@@ -18,6 +18,7 @@ from finetune import recipe as recipes
 from finetune.model import add_lora, check_gradients, load_base
 from finetune.render import open_renderer
 from finetune.training.trainer import arguments, optimizer
+from tests.waiting import HUNG
 
 SAMPLES = Path("data/samples/heldout_chat.jsonl")
 
@@ -39,7 +40,7 @@ def write_recipe(folder: Path, **changes: object) -> Path:
 
 def finetune(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "finetune", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HUNG, check=False)
 
 
 @pytest.fixture(scope="module")

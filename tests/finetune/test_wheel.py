@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.finetune import tiny_awq
+from tests.waiting import HUNG
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("data", "finetune", "serve")
@@ -46,7 +47,7 @@ def run(site: Path, tmp_path: Path) -> Run:
     def typed(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-P", "-m", "finetune", *map(str, arguments)]
         return subprocess.run(
-            command, env=environment, cwd=empty, capture_output=True, text=True, timeout=300, check=False
+            command, env=environment, cwd=empty, capture_output=True, text=True, timeout=HUNG, check=False
         )
 
     return typed

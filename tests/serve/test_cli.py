@@ -17,7 +17,7 @@ from serve.own_key import known_by_port
 from tests.serve import tiny
 from tests.serve.test_client import listening
 from tests.serve.tiny import Base, TinyServer
-from tests.waiting import PATIENCE, python
+from tests.waiting import HUNG, PATIENCE, python
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_program_knows_its_version_and_completes_words(program: str) -> None:
     def said(option: str) -> str:
         # From bash, and not in its place: the shell that asks is found among a program's ancestors.
         line = f'"{sys.executable}" -m {program} {option}; exit $?'
-        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=HUNG)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

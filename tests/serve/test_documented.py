@@ -14,6 +14,7 @@ from tests.serve import tiny
 from tests.serve.evaluated import report, served
 from tests.serve.test_client import listening
 from tests.serve.tiny import Base, TinyServer
+from tests.waiting import HUNG
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REGISTRY = (ROOT / "docs" / "registry.md").read_text(encoding="utf-8")
@@ -46,7 +47,7 @@ def typed(desk: Path, server: TinyServer, url: str, words: list[str], stdin: str
     environment |= {"ENXERTO_HOME": str(desk / "home"), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "serve", *words],
-        cwd=desk, env=environment, input=stdin, capture_output=True, text=True, timeout=100,
+        cwd=desk, env=environment, input=stdin, capture_output=True, text=True, timeout=HUNG,
     )  # fmt: skip
     assert done.returncode == 0, f"serve {' '.join(words)}: {done.stderr}"
     return done.stdout

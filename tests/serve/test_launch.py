@@ -19,7 +19,7 @@ from serve.own_key import known_by_port
 from serve.registry.storage import open_storage
 from tests.serve.test_client import listening
 from tests.serve.tiny import make_base, make_server
-from tests.waiting import PATIENCE, eventually
+from tests.waiting import HUNG, PATIENCE, eventually
 
 
 def _up(home: Path, *options: str, here: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -192,7 +192,9 @@ def test_logs_shows_the_end_and_follows_into_the_next_file(tmp_path: Path) -> No
     environment = os.environ | {"ENXERTO_HOME": str(tmp_path)}
 
     def logs(*more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*command, *more], env=environment, capture_output=True, text=True, timeout=60)
+        return subprocess.run(
+            [*command, *more], env=environment, capture_output=True, text=True, timeout=HUNG
+        )
 
     assert "no server ran here yet" in logs("8399").stderr
     path.parent.mkdir()

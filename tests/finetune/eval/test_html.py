@@ -11,6 +11,7 @@ from data.report import Answer, Call, EvalReport
 from finetune.eval import diff, html
 from finetune.eval.command import evaluate
 from tests.finetune.eval.endpoint import Fake, call, words
+from tests.waiting import HUNG
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -26,9 +27,9 @@ def browse(*arguments: str) -> subprocess.CompletedProcess[str]:
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--hide-scrollbars"]
     command = [CHROMIUM, *flags, *arguments]
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        return subprocess.run(command, capture_output=True, text=True, timeout=HUNG, check=True)
     except subprocess.TimeoutExpired:  # now and then a browser hangs at its start, before it has any page
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        return subprocess.run(command, capture_output=True, text=True, timeout=HUNG, check=True)
 
 
 def shown(page: Path, address: str = "") -> tuple[list[str], str]:

@@ -19,6 +19,7 @@ from finetune.leave.command import leave
 from finetune.leave.hub_card import origin_of
 from tests.finetune.leave.conftest import Home
 from tests.finetune.leave.hub import Hub, hub
+from tests.waiting import HUNG
 
 FILES = ("README.md", "adapter_config.json", "adapter_model.safetensors", "manifest.json")
 
@@ -122,7 +123,7 @@ def export(home: Home, out: Path, hub: Hub, **environment: str) -> subprocess.Co
     known = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
     known |= {"ENXERTO_HOME": str(home.folder), "HF_ENDPOINT": hub.url, "HF_HOME": str(out.parent / "hf")}
     return subprocess.run(
-        command, env=known | environment, capture_output=True, text=True, timeout=300, check=False
+        command, env=known | environment, capture_output=True, text=True, timeout=HUNG, check=False
     )
 
 

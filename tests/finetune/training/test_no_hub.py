@@ -17,6 +17,7 @@ from tests.finetune.training.conftest import Bench
 from tests.forked import Forge
 from tests.serve import tiny
 from tests.serve.test_client import listening
+from tests.waiting import HUNG
 
 GUARD = '''
 """Loaded by every Python process at its start: what leaves this machine is written down, and fails."""
@@ -65,7 +66,7 @@ class Person:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=HUNG,
             check=False,
         )
 
