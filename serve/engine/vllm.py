@@ -91,9 +91,10 @@ class VllmEngine:
         dtype = self._client.model_config.dtype
         self.identity = f"vllm {vllm.__version__} {current_platform.device_name} {dtype}"
         self._models, self._chat = state.openai_serving_models, state.openai_serving_chat
-        self._trials = Trials(
-            await asyncio.to_thread(_tokenizer, self._client, self._chat.renderer.tokenizer)
+        tokenizer = asyncio.get_running_loop().run_in_executor(
+            _STARTER, _tokenizer, self._client, self._chat.renderer.tokenizer
         )
+        self._trials = Trials(await tokenizer)
         await self._trials.start()
         self._render, self._chat.render_chat_request = self._chat.render_chat_request, self._rendered
 
