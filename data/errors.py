@@ -18,8 +18,11 @@ class UnknownBaseError(UserError):
 
 _PATH = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+[^\s/'\",;:)]*")
 
-_TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""What changes the direction of text, so that it reads as other than it is."""
+OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of text, so that it reads as other than it is."""
+
+_TURNS = OVERRIDES | frozenset("\u061c\u200e\u200f")
+"""These, and the marks that only lean on what stands beside them."""
 
 
 def plain(text: str, keep: str = "") -> str:

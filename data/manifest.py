@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from data import digest
-from data.errors import UserError
+from data.errors import OVERRIDES, UserError
 from data.mistakes import first_error
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "manifest.json")
@@ -19,13 +19,10 @@ OPTIONAL_FILES = ("README.md", "probes.json", "report.json")
 
 def one_line(text: str) -> str:
     """`text` again, if pages and terminals can show it as it is; ValueError otherwise."""
-    if any(sign in _TURNS or unicodedata.category(sign) in ("Cc", "Zl", "Zp") for sign in text):
+    if any(sign in OVERRIDES or unicodedata.category(sign) in ("Cc", "Zl", "Zp") for sign in text):
         raise ValueError("it holds a control character")
     return text
 
-
-_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that turn the direction of text, so that it reads as other than it is."""
 
 Line = Annotated[str, Field(max_length=1024), AfterValidator(one_line)]
 """Text that pages and terminals show."""

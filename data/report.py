@@ -226,9 +226,7 @@ class NewEvidence(Evidence):
             if one.n < 0 or (one.n and one.value is None):
                 raise ValueError(f"item {place} has n {one.n} and no value; {_SEND}")
             if one.n > 1 and (one.low is None or one.high is None or one.low > one.high):
-                raise ValueError(
-                    f"item {place} has n {one.n} and no interval; send what `finetune eval` found"
-                )
+                raise ValueError(f"item {place} has n {one.n} and no interval; {_SEND}")
         return found
 
     @model_validator(mode="after")
@@ -246,9 +244,10 @@ class NewEvidence(Evidence):
 
 def _is_line(text: str) -> bool:
     try:
-        return one_line(text) == text
+        one_line(text)
     except ValueError:
         return False
+    return True
 
 
 class EvalReport(_Shape):

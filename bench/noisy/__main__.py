@@ -89,13 +89,13 @@ async def _measure(
     keys = await _keys(server, ["honest", *(one.__name__ for one in WITH_KEY)])
     await _felt(server, keys["honest"], min(10, quiet))  # warm
     alone = await _felt(server, keys["honest"], quiet)
-    before, engine = _memory(server), _engine(server)
+    before, engine = _memory(server), _engine(server).pid
     console.print(f"alone: {json.dumps(_row(alone))}", soft_wrap=True)
     with _attacking(server, keys, only) as told:
         beside = await _felt(server, keys["honest"], seconds)
     answers = told()
     await asyncio.sleep(REST_SECONDS)
-    after = _memory(server)
+    after, after_engine = _memory(server), _engine(server).pid
     rows = [
         {"phase": "alone", **_row(alone), "rss_mib": before},
         {"phase": "beside the attackers", **_row(beside)},
@@ -114,7 +114,7 @@ async def _measure(
             Goal(f"growth of the {name}'s memory", "<= 10%", f"{more:+.1%}", more <= 0.1)
             for name, more in grown.items()
         ),
-        Goal("the engine's process", f"{engine}", f"{_engine(server)}", engine == _engine(server)),
+        Goal("the engine's process", f"{engine}", f"{after_engine}", after_engine == engine),
     ]
     return rows, goals
 
@@ -207,17 +207,13 @@ def _attacking(server: Server, keys: dict[str, str], only: Sequence[str] | None)
 
 def _memory(server: Server) -> dict[str, int]:
     """MiB of the server and of its children, of which the engine is the largest by far."""
-    process = psutil.Process(server.process)
-    children = process.children(recursive=True)
-    return {
-        "server": process.memory_info().rss >> 20,
-        "engine": max((child.memory_info().rss for child in children), default=0) >> 20,
-    }
+    processes = {"server": psutil.Process(server.process), "engine": _engine(server)}
+    return {name: process.memory_info().rss >> 20 for name, process in processes.items()}
 
 
-def _engine(server: Server) -> int:
+def _engine(server: Server) -> psutil.Process:
     children = psutil.Process(server.process).children(recursive=True)
-    return int(max(children, key=lambda child: child.memory_info().rss).pid)
+    return max(children, key=lambda child: child.memory_info().rss)
 
 
 def _p99(times: Sequence[float]) -> float:

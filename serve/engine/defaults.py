@@ -1,4 +1,4 @@
-"""What vLLM is started with that no option of `serve up` says."""
+"""What vLLM is started with and held to that no option of `serve up` says."""
 
 LORA_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """Where adapters may sit. Without this list vLLM wraps lm_head too, which costs 3 to 9 ms a step."""

@@ -9,9 +9,10 @@ import asyncio
 import hashlib
 import json
 import sys
-from collections import OrderedDict
 from contextlib import suppress
 from typing import NamedTuple
+
+from cachetools import LRUCache
 
 from serve.engine.protocol import EngineUnavailable
 
@@ -64,7 +65,7 @@ class Trials:
         self._tokenizer = tokenizer.encode()
         self._limits = {"seconds": seconds, "bytes": most}
         self.limits = f"{seconds:g} s of processor time or {most >> 20} MiB of memory"
-        self._known: OrderedDict[bytes, Verdict] = OrderedDict()
+        self._known: LRUCache[bytes, Verdict] = LRUCache(MAX_KEPT)
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._running: set[asyncio.Task[Verdict]] = set()
         self._starting = asyncio.Lock()
@@ -89,17 +90,14 @@ class Trials:
             NotTried: the process died, or had no time.
         """
         key = hashlib.sha256(json.dumps(specs).encode()).digest()
-        if key not in self._known:
+        if (known := self._known.get(key)) is None:
             await self._turns.acquire()  # a client that goes leaves nothing behind in the line
             task = asyncio.create_task(self._tried(specs))
             self._running.add(task)
             task.add_done_callback(self._over)
             # A compilation that was begun keeps its place: no more of them at once than there are places.
-            self._known[key] = await asyncio.shield(task)
-            if len(self._known) > MAX_KEPT:
-                self._known.popitem(last=False)
-        self._known.move_to_end(key)
-        return self._known[key]
+            known = self._known[key] = await asyncio.shield(task)
+        return known
 
     async def start(self) -> None:
         """Start the process; it takes seconds until it answers."""

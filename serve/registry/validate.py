@@ -155,9 +155,8 @@ def _check_notes(folder: Path, digests: dict[str, str]) -> None:
         try:
             _check_note(folder / name, name == PROBES)
         except ValueError as error:
-            why = first_error(error) if isinstance(error, ValidationError) else error
             raise UserError(
-                f"{name} is not the JSON that it should be ({why}); mend it, or leave it out."
+                f"{name} is not the JSON that it should be ({error}); mend it, or leave it out."
             ) from None
 
 
@@ -166,16 +165,19 @@ def check_probes(path: Path) -> None:
     try:
         _check_note(path, probes=True)
     except ValueError as error:
-        why = first_error(error) if isinstance(error, ValidationError) else error
-        raise UserError(f"{path.name} are no probes ({why}).") from None
+        raise UserError(f"{path.name} are no probes ({error}).") from None
 
 
 def _check_note(path: Path, probes: bool) -> None:
+    """ValueError with the first thing that is wrong."""
     parsed = strict_json.parse(path.read_bytes())
     if not isinstance(parsed, dict):
         raise ValueError("it is not an object")
     if probes:
-        Probes.model_validate(parsed)
+        try:
+            Probes.model_validate(parsed)
+        except ValidationError as error:
+            raise ValueError(first_error(error)) from None
 
 
 def _bad_manifest(why: str) -> UserError:
