@@ -55,14 +55,13 @@ class Tracker(TrainerCallback):
             TextColumn("training"),
             BarColumn(24),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}{task.fields[heldout]}  {task.fields[speed]:.0f} tok/s "),
+            TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(),
         )
         live = self._console.is_terminal and processes.first()
         self._progress = moving(*columns, console=self._console, live=live)
         self._progress.start()
-        nothing: dict[str, Any] = {"loss": float("nan"), "speed": 0.0, "heldout": ""}
-        self._progress.add_task("training", total=state.max_steps, completed=state.global_step, **nothing)
+        self._progress.add_task("training", total=state.max_steps, completed=state.global_step, figures="")
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
         if "loss" not in logs:
@@ -82,13 +81,9 @@ class Tracker(TrainerCallback):
         }
         self._write(self.last)
         if self._progress is not None:
-            self._progress.update(
-                self._progress.task_ids[0],
-                completed=state.global_step,
-                loss=logs["loss"],
-                speed=self.last["tokens_per_second"],
-                heldout=self._heldout,
-            )
+            speed = f"{self.last['tokens_per_second']:.0f} tok/s"
+            figures = f"loss {logs['loss']:.3f}{self._heldout}  {speed} "
+            self._progress.update(self._progress.task_ids[0], completed=state.global_step, figures=figures)
         self._say_sometimes(state.global_step, state.max_steps, now - self._started)
 
     def evaluated(self, line: dict[str, Any]) -> None:
