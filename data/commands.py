@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
+from data.cores import share_cores
 from data.errors import UserError, plain
 
 NARROWEST = 10
@@ -59,6 +60,7 @@ def program(help: str) -> typer.Typer:
 def run(app: typer.Typer) -> None:
     """Run a program: a person's mistake is one message on standard error and exit code 2."""
     _bear_the_terminal()
+    share_cores()
     try:
         app()
     except UserError as error:

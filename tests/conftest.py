@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from bench.parent import die_with_parent
 from bench.ready import wait_until_ready
+from data.cores import share_cores
 from data.home import base_folder
 from data.manifest import BaseManifest, read_base
 from tests.forked import Forge, forging
@@ -24,6 +25,9 @@ from tests.waiting import PATIENCE
 
 # A hub that cannot be reached must not be asked.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# The tests that train do so in this process: as the commands, and a machine that runs tests has other work.
+share_cores()
 
 # An example that takes long may only have waited for the processor.
 settings.register_profile("unhurried", deadline=None)

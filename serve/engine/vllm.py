@@ -35,6 +35,7 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.structured_output import backend_xgrammar
 
+from data.cores import share_cores
 from data.mistakes import first_error
 from data.probes import TOP
 from serve.engine import plugin
@@ -248,10 +249,7 @@ def _set_environment() -> None:
         # OpenMP reads its settings when a process starts; the engine is started after they are made here.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
-        # How long OpenMP's threads spin for their next piece of work. Its default, for as long as it takes,
-        # loses nine tenths of the tokens once anything else wants a core, as the HTTP server does. Not at
-        # all costs a third of a single stream's speed.
-        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+        share_cores()
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(KV_CACHE_GIB_ON_CPU))
 
 
