@@ -59,6 +59,14 @@ def test_connections_that_do_nothing_keep_nobody_out(host: Hosted, server: TinyS
         assert len(host.crowd) <= OF_ONE + HEALTH_ROOM
 
 
+def test_idle_connections_of_many_addresses_are_bounded_together(host: Hosted) -> None:
+    with ExitStack() as stack:
+        for number in range(2, 30):
+            fill(stack, host, OF_ONE, b"", f"127.0.0.{number}")
+        assert host.told(HEALTH).startswith(b"HTTP/1.1 200")
+        assert len(host.crowd) <= MOST + HEALTH_ROOM
+
+
 def test_half_a_head_that_gives_way_is_told_why(host: Hosted) -> None:
     with ExitStack() as stack:
         first, *_ = fill(stack, host, 1, b"GET /hea")
