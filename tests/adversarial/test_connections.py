@@ -140,10 +140,33 @@ def test_no_byte_behind_an_answer_keeps_a_connection(hurried: Hosted, case: str)
     eventually(lambda: hurried.open == 0)
 
 
+@pytest.mark.parametrize("begin", [b"", b"GET /hea", b"\r\n"])
+def test_a_first_head_has_its_time(host: Hosted, monkeypatch: pytest.MonkeyPatch, begin: bytes) -> None:
+    monkeypatch.setattr("serve.connection.HEAD_SECONDS", SHORT)
+    assert "head did not come within 0.2 s" in refused(host.told(begin), 400)
+
+
+def test_a_later_head_has_a_time_of_its_own(server: TinyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what was left of the time for a next request, and it is told."""
+    with hosted(server.app, timeout_keep_alive=10**4) as host, host.line(HEALTH) as line:
+        until(line, b'"status"')
+        monkeypatch.setattr("serve.connection.HEAD_SECONDS", SHORT)
+        line.sendall(b"GET /hea")
+        assert "head did not come within 0.2 s" in refused(rest(line), 400)
+
+
 def test_a_body_that_may_come_or_not_is_not_waited_for(host: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client was told no before it sent a byte of it: its next request would be taken for the body."""
     monkeypatch.setattr("serve.connection.DRAIN_SECONDS", 10**4)
     refused(host.told(request(POST, "expect: 100-continue", "content-length: 9")), 401)
+
+
+def test_who_was_refused_and_stays_is_not_waited_for(host: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its half of the connection is still open when it has read why."""
+    monkeypatch.setattr("serve.connection.DRAIN_SECONDS", SHORT)
+    with host.line(b"no HTTP\r\n\r\n") as line:
+        refused(rest(line), 400)
+        eventually(lambda: host.open == 0)
 
 
 UPGRADES: dict[str, tuple[bytes, int]] = {
@@ -159,10 +182,11 @@ UPGRADES: dict[str, tuple[bytes, int]] = {
 
 
 @pytest.mark.parametrize("case", UPGRADES)
-def test_nothing_is_upgraded(host: Hosted, case: str) -> None:
+def test_nothing_is_upgraded(server: TinyServer, case: str) -> None:
     """Answered as if nobody had asked, and closed: who then speaks another protocol speaks to nobody."""
     opening, status = UPGRADES[case]
-    assert host.told(opening).startswith(b"HTTP/1.1 %d " % status)
+    with hosted(server.app, timeout_keep_alive=10**4) as host:
+        assert host.told(opening).startswith(b"HTTP/1.1 %d " % status)
 
 
 class Large:

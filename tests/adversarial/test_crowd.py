@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import UserError
-from serve.crowd import HEALTH_ROOM, address_of
+from serve.crowd import HEALTH_ROOM, Crowd, address_of
 from serve.hosting import OTHER_FILES, allow_descriptors
 from tests.adversarial.hosted import Hosted, asked, hosted, refused, request, rest, talking
 from tests.serve.tiny import TinyServer
@@ -48,6 +48,39 @@ def fill(
 ) -> list[socket.socket]:
     """So many connections that have sent this."""
     return [stack.enter_context(host.line(data, source)) for _ in range(count)]
+
+
+class Sitting:
+    """Somebody who takes a while to leave."""
+
+    address = "127.0.0.1"
+    asked_to_go = 0
+
+    def give_way(self) -> None:
+        self.asked_to_go += 1
+
+
+def test_who_was_asked_to_go_counts_no_more_and_is_asked_once() -> None:
+    crowd = Crowd(MOST, MOST)
+    there = [Sitting() for _ in range(MOST + HEALTH_ROOM)]
+    assert [crowd.admit(one) for one in there] == [None] * len(there)
+    crowd.waits(there[0])  # it was answered just now, so others wait for longer
+    for _ in range(3):
+        assert crowd.admit(Sitting()) is None
+    assert [one.asked_to_go for one in there] == [0, 1, 1, 1] + [0] * (len(there) - 4)
+    assert len(crowd) == MOST + HEALTH_ROOM
+
+
+def test_a_full_server_says_so_in_its_log_once_a_minute_at_most(caplog: pytest.LogCaptureFixture) -> None:
+    crowd = Crowd(1, 1)
+    for _ in range(1 + HEALTH_ROOM):
+        busy = Sitting()
+        assert crowd.admit(busy) is None
+        assert crowd.asks(busy, health=True) is None
+        crowd.works(busy)
+    for _ in range(5):
+        assert "has 1 requests under way" in str(crowd.admit(Sitting()))
+    assert [record.name for record in caplog.records] == ["serve.crowd"]
 
 
 @pytest.mark.parametrize("case", IDLE)

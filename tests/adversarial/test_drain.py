@@ -1,12 +1,13 @@
 """A server that is told to stop tells whoever still waits for it (22)."""
 
+import asyncio
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,9 +16,13 @@ import pytest
 from bench.parent import die_with_parent
 from bench.ready import wait_until_ready
 from serve import hosting
+from serve.errors import ApiError
+from serve.routes.deadline import Deadlines
+from tests import virtual_time
 from tests.adversarial.hosted import asked, hosted, refused, request, rest, talking, until
 from tests.conftest import free_port
 from tests.serve import tiny
+from tests.serve.talking import TalkingEngine
 from tests.waiting import PATIENCE, eventually
 
 
@@ -35,6 +40,40 @@ def test_a_stream_that_outlasts_the_drain_ends_with_the_error(tmp_path: Path) ->
         host.runner.stop(15, None)
         assert last_error(rest(line)) == "server_stopping"
     assert server.app.state.engine.streaming == 0
+
+
+class Lingering(TalkingEngine):
+    """Takes a moment to stop."""
+
+    async def _noted(self, events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+        try:
+            async for event in super()._noted(events):
+                yield event
+        finally:
+            await asyncio.sleep(0.2)
+
+
+def test_an_engine_that_takes_a_moment_to_stop_cuts_no_error_off(tmp_path: Path) -> None:
+    server = talking(tmp_path)
+    server.app.state.engine = Lingering("tiny-awq")
+    with hosted(server.app, drain=0.1) as host, host.line(asked(server.key, "wait", stream=True)) as line:
+        until(line, b"one ")
+        host.runner.stop(15, None)
+        assert last_error(rest(line)) == "server_stopping"
+
+
+def test_a_chat_that_begins_when_all_is_over_is_over_too() -> None:
+    """Its key was looked up meanwhile, say."""
+
+    async def scene() -> None:
+        deadlines = Deadlines(600)
+        deadlines.stop()
+        with pytest.raises(ApiError) as told:
+            async with deadlines.begin().kept():
+                await asyncio.sleep(500)
+        assert told.value.code == "server_stopping"
+
+    virtual_time.run(scene())
 
 
 def test_a_stream_that_ends_within_the_drain_is_whole(tmp_path: Path) -> None:
