@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import UserError
+from serve.connection import MAX_HEAD_BYTES
 from serve.crowd import HEALTH_ROOM, Crowd, address_of
 from serve.hosting import OTHER_FILES, allow_descriptors
 from tests.adversarial.hosted import Hosted, asked, hosted, refused, request, rest, talking
@@ -144,6 +145,22 @@ def test_chats_of_one_address_leave_room_for_others_and_for_health(host: Hosted,
         assert host.told(HEALTH, "127.0.0.3").startswith(b"HTTP/1.1 200")
     eventually(lambda: base.answering == 0)
     assert host.told(asked(server.key, "words 2", "close")).startswith(b"HTTP/1.1 200")
+
+
+def test_who_was_refused_takes_no_place(
+    host: Hosted, server: TinyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its connection is still open, for it to read why; its chat has ended."""
+    monkeypatch.setattr("serve.connection.DRAIN_SECONDS", 10**4)
+    base = server.app.state.watch.metrics.base
+    with ExitStack() as stack:
+        lines = fill(stack, host, OF_ONE, asked(server.key, "wait"))
+        eventually(lambda: base.answering == OF_ONE)
+        for line in lines:
+            line.sendall(b"x" * (MAX_HEAD_BYTES + 1))
+            assert "behind a request that has no answer yet" in refused(rest(line), 400)
+        eventually(lambda: base.answering == 0)
+        assert host.told(asked(server.key, "words 2", "close")).startswith(b"HTTP/1.1 200")
 
 
 def test_nothing_is_kept_of_who_has_gone(host: Hosted, server: TinyServer) -> None:
