@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from tests import virtual_time
 from tests.adversarial.hosted import asked, hosted, refused, request, rest, talking, until
 from tests.conftest import free_port
 from tests.serve import tiny
-from tests.serve.talking import TalkingEngine
 from tests.waiting import PATIENCE, eventually
 
 
@@ -40,26 +39,6 @@ def test_a_stream_that_outlasts_the_drain_ends_with_the_error(tmp_path: Path) ->
         host.runner.stop(15, None)
         assert last_error(rest(line)) == "server_stopping"
     assert server.app.state.engine.streaming == 0
-
-
-class Lingering(TalkingEngine):
-    """Takes a moment to stop."""
-
-    async def _noted(self, events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
-        try:
-            async for event in super()._noted(events):
-                yield event
-        finally:
-            await asyncio.sleep(0.2)
-
-
-def test_an_engine_that_takes_a_moment_to_stop_cuts_no_error_off(tmp_path: Path) -> None:
-    server = talking(tmp_path)
-    server.app.state.engine = Lingering("tiny-awq")
-    with hosted(server.app, drain=0.1) as host, host.line(asked(server.key, "wait", stream=True)) as line:
-        until(line, b"one ")
-        host.runner.stop(15, None)
-        assert last_error(rest(line)) == "server_stopping"
 
 
 def test_a_chat_that_begins_when_all_is_over_is_over_too() -> None:
