@@ -102,7 +102,8 @@ class Entry:
         """Leave it alone for a while, twice as long as the last time."""
         self.failures += 1
         delay = backoff.after(self.failures)
-        self.state, self.reason, self.place = State.FAILED, reason, None
+        # Strangers are told it, and the places of this machine that libraries name are for the log alone.
+        self.state, self.reason, self.place = State.FAILED, pathless(reason), None
         self.retry_at = time.monotonic() + delay
         self.admission.refuse(self.error())
         log.warning(
@@ -112,7 +113,7 @@ class Entry:
     def error(self) -> ApiError:
         """What those are told who ask for it while it is left alone."""
         seconds = max(1, ceil(self.retry_at - time.monotonic()))
-        reason = pathless(self.reason or "").rstrip(".")
+        reason = (self.reason or "").rstrip(".")
         return ApiError(
             f"adapter {self.version.reference} could not be loaded: {reason}. It is not tried again for "
             f"{seconds} s; ask after that.",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from serve.registry.database import Database
-from serve.registry.keys import Key
+from serve.registry.keys import Key, Limits
 from serve.registry.tables import BudgetRow
 
 MINUTE, DAY = 60, 86_400
@@ -59,12 +59,12 @@ class Budgets:
                 row.minute, row.requests, row.minute_tokens = minute, 0, 0
             if row.day < day:
                 row.day, row.day_tokens = day, 0
-            over = next((one for one in _limits(key, row, now) if one.left <= 0), None)
+            over = next((one for one in _limits(key.limits, row, now) if one.left <= 0), None)
             if over is None:
                 row.requests += 1
                 row.minute_tokens += tokens
                 row.day_tokens += tokens
-            return Reserve(key.name, tokens, row.minute, row.day, tuple(_limits(key, row, now)), over)
+            return Reserve(key.name, tokens, row.minute, row.day, tuple(_limits(key.limits, row, now)), over)
 
     def settle(self, reserve: Reserve, used: int) -> None:
         """Count what a request used in the place of what was reserved, where that still counts."""
@@ -78,11 +78,11 @@ class Budgets:
                 row.day_tokens += used - reserve.tokens
 
 
-def _limits(key: Key, row: BudgetRow, now: float) -> list[Limit]:
+def _limits(limits: Limits, row: BudgetRow, now: float) -> list[Limit]:
     counted = (
-        ("requests a minute", key.requests_per_minute, row.requests, MINUTE),
-        ("tokens a minute", key.tokens_per_minute, row.minute_tokens, MINUTE),
-        ("tokens a day", key.tokens_per_day, row.day_tokens, DAY),
+        ("requests a minute", limits.requests_per_minute, row.requests, MINUTE),
+        ("tokens a minute", limits.tokens_per_minute, row.minute_tokens, MINUTE),
+        ("tokens a day", limits.tokens_per_day, row.day_tokens, DAY),
     )
     return [
         Limit(what, most, max(0, most - used), period - now % period)

@@ -57,19 +57,12 @@ class Key:
     expires: datetime | None
     revoked: datetime | None
     group: str | None = None
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    tokens_per_day: int | None = None
+    limits: Limits = Limits()
 
     @property
     def tenant(self) -> str:
         """Whose caches the key shares: those of its group, or only its own."""
         return f"key {self.name}" if self.group is None else f"group {self.group}"
-
-    @property
-    def limited(self) -> bool:
-        limits = (self.requests_per_minute, self.tokens_per_minute, self.tokens_per_day)
-        return any(limit is not None for limit in limits)
 
     def may(self, scope: Scope) -> bool:
         return any(SCOPES.index(held) >= SCOPES.index(scope) for held in self.scopes)
@@ -190,9 +183,7 @@ def _key(row: KeyRow) -> Key:
         row.expires,
         row.revoked,
         row.group,
-        row.requests_per_minute,
-        row.tokens_per_minute,
-        row.tokens_per_day,
+        Limits(row.requests_per_minute, row.tokens_per_minute, row.tokens_per_day),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from data.errors import UserError
 from serve.errors import ApiError
 from serve.registry.budgets import Limit, Reserve
-from serve.registry.keys import Key
+from serve.registry.keys import Key, Limits
 from serve.settings import Settings
 
 UNKNOWN_CONTEXT = 2**15
@@ -30,7 +30,7 @@ async def reserve(
 
     What was reserved is settled with `held`, by what `used` says then: None for all of it.
     """
-    if not key.limited:
+    if key.limits == Limits():
         return {}
     reserved: Reserve = await asyncio.to_thread(budgets.reserve, key, tokens)
     headers = _headers(reserved.limits)

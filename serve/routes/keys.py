@@ -25,20 +25,6 @@ _KEY = {
 Most = Annotated[int | None, Field(ge=1, le=MOST)]
 
 
-class NewKey(BaseModel):
-    """`adapters` are those that the key reaches; left out, all of them. Keys of one `group` share a cache."""
-
-    model_config = ConfigDict(extra="forbid") | example(name="shop", scopes=["chat"], adapters=["support"])
-    name: str
-    scopes: list[Scope] = Field(min_length=1, max_length=3)
-    adapters: list[str] | None = Field(default=None, max_length=1000)
-    expires: AwareDatetime | None = None
-    group: str | None = None
-    requests_per_minute: Most = None
-    tokens_per_minute: Most = None
-    tokens_per_day: Most = None
-
-
 class NewLimits(BaseModel):
     """What a key may use from now on; what is left out or null has no limit."""
 
@@ -46,6 +32,21 @@ class NewLimits(BaseModel):
     requests_per_minute: Most = None
     tokens_per_minute: Most = None
     tokens_per_day: Most = None
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.requests_per_minute, self.tokens_per_minute, self.tokens_per_day)
+
+
+class NewKey(NewLimits):
+    """`adapters` are those that the key reaches; left out, all of them. Keys of one `group` share a cache."""
+
+    model_config = example(name="shop", scopes=["chat"], adapters=["support"])
+    name: str
+    scopes: list[Scope] = Field(min_length=1, max_length=3)
+    adapters: list[str] | None = Field(default=None, max_length=1000)
+    expires: AwareDatetime | None = None
+    group: str | None = None
 
 
 class KeyCard(BaseModel):
@@ -60,6 +61,12 @@ class KeyCard(BaseModel):
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     tokens_per_day: int | None = None
+
+    @classmethod
+    def of(cls, key: Key) -> "KeyCard":
+        told = vars(key) | vars(key.limits)
+        del told["limits"]
+        return cls(**told)
 
 
 class MadeKey(BaseModel):
@@ -81,9 +88,8 @@ async def create_key(body: Annotated[NewKey, Body()], request: Request, key: Adm
     """Make a key."""
     keys = request.app.state.registry.storage.keys
     scopes = list(dict.fromkeys(body.scopes))
-    limits = Limits(body.requests_per_minute, body.tokens_per_minute, body.tokens_per_day)
     secret = await asyncio.to_thread(
-        keys.create, body.name, scopes, body.adapters, body.expires, body.group, limits
+        keys.create, body.name, scopes, body.adapters, body.expires, body.group, body.limits
     )
     return MadeKey(name=body.name, secret=secret)
 
@@ -92,7 +98,7 @@ async def create_key(body: Annotated[NewKey, Body()], request: Request, key: Adm
 async def list_keys(request: Request, key: Administering) -> KeyList:
     """Every key, without its secret; revoked and expired ones too."""
     found: list[Key] = await asyncio.to_thread(request.app.state.registry.storage.keys.all)
-    return KeyList(data=[KeyCard(**vars(one)) for one in found])
+    return KeyList(data=[KeyCard.of(one) for one in found])
 
 
 @router.put("/v1/keys/{name}/limits")
@@ -104,7 +110,7 @@ async def limit_key(
 ) -> KeyCard:
     """Hold a key to these limits and to no others, on every server of this registry within a second."""
     registry = request.app.state.registry
-    await asyncio.to_thread(registry.limit_key, name, Limits(**body.model_dump()))
+    await asyncio.to_thread(registry.limit_key, name, body.limits)
     return await _card(registry, name)
 
 
@@ -122,4 +128,4 @@ async def revoke_key(
 
 async def _card(registry: Any, name: str) -> KeyCard:
     found = await asyncio.to_thread(registry.storage.keys.all)
-    return next(KeyCard(**vars(one)) for one in found if one.name == name)
+    return next(KeyCard.of(one) for one in found if one.name == name)

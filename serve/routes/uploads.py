@@ -211,8 +211,7 @@ async def commit(upload: UploadId, request: Request, key: Pushing) -> Committed:
         raise
     except UserError as error:
         raise ApiError(
-            f"{pathless(str(error))} Version {version.number} of {version.name!r} is stored, but no alias "
-            "was moved to it.",
+            f"{error} Version {version.number} of {version.name!r} is stored, but no alias was moved to it.",
             status=422,
             code="adapter_failed",
         ) from error

@@ -1,13 +1,18 @@
 """What one connection may cost, from accept to close (findings 1, 5, 6, 20 and the Host header of 26)."""
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.server import ServerState
 
-from serve.connection import MAX_HEAD_BYTES, MAX_HEADERS
+from serve.connection import MAX_HEAD_BYTES, MAX_HEADERS, TRICKLE_BYTES, WRITE_SECONDS, BoundedHttp
+from serve.hosting import config
+from tests import virtual_time
 from tests.adversarial.hosted import Hosted, asked, hosted, refused, request, rest, talking, until
 from tests.serve.talking import TalkingEngine
 from tests.serve.tiny import TinyServer
@@ -140,10 +145,33 @@ def test_no_byte_behind_an_answer_keeps_a_connection(hurried: Hosted, case: str)
     eventually(lambda: hurried.open == 0)
 
 
+@pytest.mark.parametrize("begin", [b"", b"GET /hea", b"\r\n"])
+def test_a_first_head_has_its_time(host: Hosted, monkeypatch: pytest.MonkeyPatch, begin: bytes) -> None:
+    monkeypatch.setattr("serve.connection.HEAD_SECONDS", SHORT)
+    assert "head did not come within 0.2 s" in refused(host.told(begin), 400)
+
+
+def test_a_later_head_has_a_time_of_its_own(server: TinyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what was left of the time for a next request, and it is told."""
+    with hosted(server.app, timeout_keep_alive=10**4) as host, host.line(HEALTH) as line:
+        until(line, b'"status"')
+        monkeypatch.setattr("serve.connection.HEAD_SECONDS", SHORT)
+        line.sendall(b"GET /hea")
+        assert "head did not come within 0.2 s" in refused(rest(line), 400)
+
+
 def test_a_body_that_may_come_or_not_is_not_waited_for(host: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client was told no before it sent a byte of it: its next request would be taken for the body."""
     monkeypatch.setattr("serve.connection.DRAIN_SECONDS", 10**4)
     refused(host.told(request(POST, "expect: 100-continue", "content-length: 9")), 401)
+
+
+def test_who_was_refused_and_stays_is_not_waited_for(host: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its half of the connection is still open when it has read why."""
+    monkeypatch.setattr("serve.connection.DRAIN_SECONDS", SHORT)
+    with host.line(b"no HTTP\r\n\r\n") as line:
+        refused(rest(line), 400)
+        eventually(lambda: host.open == 0)
 
 
 UPGRADES: dict[str, tuple[bytes, int]] = {
@@ -159,10 +187,11 @@ UPGRADES: dict[str, tuple[bytes, int]] = {
 
 
 @pytest.mark.parametrize("case", UPGRADES)
-def test_nothing_is_upgraded(host: Hosted, case: str) -> None:
+def test_nothing_is_upgraded(server: TinyServer, case: str) -> None:
     """Answered as if nobody had asked, and closed: who then speaks another protocol speaks to nobody."""
     opening, status = UPGRADES[case]
-    assert host.told(opening).startswith(b"HTTP/1.1 %d " % status)
+    with hosted(server.app, timeout_keep_alive=10**4) as host:
+        assert host.told(opening).startswith(b"HTTP/1.1 %d " % status)
 
 
 class Large:
@@ -172,6 +201,9 @@ class Large:
         if scope["type"] != "http":
             return
         await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] == "/once":  # nothing is left to say while it is on its way
+            await send({"type": "http.response.body", "body": b"x" * 2**24})
+            return
         pieces = 1 if scope["path"] == "/whole" else 64
         for _ in range(pieces):
             body = b"x" * (2**24 // pieces)
@@ -179,7 +211,7 @@ class Large:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-@pytest.mark.parametrize("path", ["/whole", "/pieces"])
+@pytest.mark.parametrize("path", ["/once", "/whole", "/pieces"])
 @pytest.mark.parametrize("connection", ["keep-alive", "close"])
 def test_a_client_that_reads_nothing_is_not_waited_for(
     path: str, connection: str, monkeypatch: pytest.MonkeyPatch
@@ -191,12 +223,102 @@ def test_a_client_that_reads_nothing_is_not_waited_for(
         eventually(lambda: host.open == 0)
 
 
-@pytest.mark.parametrize("path", ["/whole", "/pieces"])
+@pytest.mark.parametrize("path", ["/once", "/whole", "/pieces"])
 def test_a_client_that_reads_slowly_gets_all(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its connection is to close long before it has read the answer."""
     with hosted(Large(), timeout_keep_alive=0, lifespan="off") as host:
         told = host.told(request(f"GET {path} HTTP/1.1", "connection: close"))
         assert told.count(b"x") == 2**24
+
+
+class Line(asyncio.Transport):
+    """A line of which a test takes what was sent, in a time of its own."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 5), "sockname": ("127.0.0.1", 6)})
+        self.unsent = 0
+        self.end = ""
+
+    def write(self, data: Any) -> None:
+        self.unsent += len(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def is_closing(self) -> bool:
+        return bool(self.end)
+
+    def close(self) -> None:
+        self.end = "closed"
+
+    def abort(self) -> None:
+        self.end = "aborted"
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+def protocol_on(line: Line, app: ASGIApp) -> BoundedHttp:
+    settings = config(app, lifespan="off", log_level="error")
+    settings.load()
+    made = cast(type[BoundedHttp], settings.http_protocol_class)(settings, ServerState(), {})
+    made.connection_made(line)
+    return made
+
+
+def test_a_client_that_reads_on_has_all_its_time_again() -> None:
+    async def scene() -> None:
+        line, done = Line(), asyncio.Event()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await done.wait()
+
+        http = protocol_on(line, app)
+        http.data_received(HEALTH)
+        for _ in range(3):
+            http.pause_writing()
+            await asyncio.sleep(WRITE_SECONDS - 1)
+            http.resume_writing()
+            await asyncio.sleep(WRITE_SECONDS)
+            assert line.end == ""
+        http.pause_writing()
+        await asyncio.sleep(WRITE_SECONDS + 1)
+        assert line.end == "aborted"
+        http.connection_lost(None)
+        done.set()
+        await asyncio.sleep(1)
+
+    virtual_time.run(scene())
+
+
+def test_an_answer_that_is_whole_may_be_read_as_slowly_as_is_said() -> None:
+    async def scene() -> None:
+        line = Line()
+        protocol_on(line, Large()).data_received(request("GET /once HTTP/1.1", "connection: close"))
+        await asyncio.sleep(1)
+        for _ in range(5):
+            line.unsent -= TRICKLE_BYTES
+            await asyncio.sleep(WRITE_SECONDS)
+            assert line.end == "closed"
+        line.unsent -= TRICKLE_BYTES - 1
+        await asyncio.sleep(WRITE_SECONDS)
+        assert line.end == "aborted"
+
+    virtual_time.run(scene())
+
+
+def test_who_gives_way_and_reads_nothing_is_cut_off() -> None:
+    async def scene() -> None:
+        line = Line()
+        http = protocol_on(line, Large())
+        http.data_received(request("GET /once HTTP/1.1"))
+        await asyncio.sleep(1)
+        assert line.end == ""
+        http.give_way()
+        assert line.end == "aborted"
+
+    virtual_time.run(scene())
 
 
 GHOSTS: dict[str, Callable[[bytes], list[bytes]]] = {
@@ -230,6 +352,13 @@ def test_what_lies_behind_a_chat_is_bounded(host: Hosted, server: TinyServer) ->
         assert poured(line, HEALTH * 200) < MOST_BYTES
         assert "behind a request that has no answer yet" in refused(rest(line), 400)
     eventually(lambda: base.answering == 0)
+
+
+def test_an_answer_that_was_begun_is_followed_by_no_other(host: Hosted, server: TinyServer) -> None:
+    with host.line(asked(server.key, "wait", stream=True)) as line:
+        until(line, b"one ")
+        line.sendall(b"x" * (MAX_HEAD_BYTES + 1))
+        assert b"HTTP/1.1" not in rest(line)
 
 
 def test_a_request_that_comes_before_the_answer_to_the_last_is_whole_is_answered(

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from data.errors import UserError
-from serve.crowd import HEALTH_ROOM, address_of
+from serve.connection import MAX_HEAD_BYTES
+from serve.crowd import HEALTH_ROOM, Crowd, address_of
 from serve.hosting import OTHER_FILES, allow_descriptors
 from tests.adversarial.hosted import Hosted, asked, hosted, refused, request, rest, talking
 from tests.serve.tiny import TinyServer
@@ -50,6 +51,39 @@ def fill(
     return [stack.enter_context(host.line(data, source)) for _ in range(count)]
 
 
+class Sitting:
+    """Somebody who takes a while to leave."""
+
+    address = "127.0.0.1"
+    asked_to_go = 0
+
+    def give_way(self) -> None:
+        self.asked_to_go += 1
+
+
+def test_who_was_asked_to_go_counts_no_more_and_is_asked_once() -> None:
+    crowd = Crowd(MOST, MOST)
+    there = [Sitting() for _ in range(MOST + HEALTH_ROOM)]
+    assert [crowd.admit(one) for one in there] == [None] * len(there)
+    crowd.waits(there[0])  # it was answered just now, so others wait for longer
+    for _ in range(3):
+        assert crowd.admit(Sitting()) is None
+    assert [one.asked_to_go for one in there] == [0, 1, 1, 1] + [0] * (len(there) - 4)
+    assert len(crowd) == MOST + HEALTH_ROOM
+
+
+def test_a_full_server_says_so_in_its_log_once_a_minute_at_most(caplog: pytest.LogCaptureFixture) -> None:
+    crowd = Crowd(1, 1)
+    for _ in range(1 + HEALTH_ROOM):
+        busy = Sitting()
+        assert crowd.admit(busy) is None
+        assert crowd.asks(busy, health=True) is None
+        crowd.works(busy)
+    for _ in range(5):
+        assert "has 1 requests under way" in str(crowd.admit(Sitting()))
+    assert [record.name for record in caplog.records] == ["serve.crowd"]
+
+
 @pytest.mark.parametrize("case", IDLE)
 def test_connections_that_do_nothing_keep_nobody_out(host: Hosted, server: TinyServer, case: str) -> None:
     with ExitStack() as stack:
@@ -57,6 +91,14 @@ def test_connections_that_do_nothing_keep_nobody_out(host: Hosted, server: TinyS
         assert host.told(HEALTH).startswith(b"HTTP/1.1 200")
         assert host.told(asked(server.key, "words 2", "close")).startswith(b"HTTP/1.1 200")
         assert len(host.crowd) <= OF_ONE + HEALTH_ROOM
+
+
+def test_idle_connections_of_many_addresses_are_bounded_together(host: Hosted) -> None:
+    with ExitStack() as stack:
+        for number in range(2, 30):
+            fill(stack, host, OF_ONE, b"", f"127.0.0.{number}")
+        assert host.told(HEALTH).startswith(b"HTTP/1.1 200")
+        assert len(host.crowd) <= MOST + HEALTH_ROOM
 
 
 def test_half_a_head_that_gives_way_is_told_why(host: Hosted) -> None:
@@ -103,6 +145,22 @@ def test_chats_of_one_address_leave_room_for_others_and_for_health(host: Hosted,
         assert host.told(HEALTH, "127.0.0.3").startswith(b"HTTP/1.1 200")
     eventually(lambda: base.answering == 0)
     assert host.told(asked(server.key, "words 2", "close")).startswith(b"HTTP/1.1 200")
+
+
+def test_who_was_refused_takes_no_place(
+    host: Hosted, server: TinyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its connection is still open, for it to read why; its chat has ended."""
+    monkeypatch.setattr("serve.connection.DRAIN_SECONDS", 10**4)
+    base = server.app.state.watch.metrics.base
+    with ExitStack() as stack:
+        lines = fill(stack, host, OF_ONE, asked(server.key, "wait"))
+        eventually(lambda: base.answering == OF_ONE)
+        for line in lines:
+            line.sendall(b"x" * (MAX_HEAD_BYTES + 1))
+            assert "behind a request that has no answer yet" in refused(rest(line), 400)
+        eventually(lambda: base.answering == 0)
+        assert host.told(asked(server.key, "words 2", "close")).startswith(b"HTTP/1.1 200")
 
 
 def test_nothing_is_kept_of_who_has_gone(host: Hosted, server: TinyServer) -> None:

@@ -15,8 +15,11 @@ from fastapi.responses import JSONResponse
 from data.errors import pathless, plain
 from data.home import api_key, key_file, key_of_port
 from data.report import Evidence
+from serve.errors import ApiError
 from serve.own_key import known_by_port
+from serve.registry.records import Version
 from tests.adversarial.pushed import World, world
+from tests.serve.test_adapter_routes import error
 from tests.serve.test_cli import serve
 from tests.serve.test_client import listening
 from tests.waiting import PATIENCE, eventually
@@ -114,6 +117,19 @@ def test_nor_why_a_version_failed(there: World, when: str) -> None:
     assert answer.status_code in (422, 503), answer.text
     assert str(there.folder) not in answer.text
     assert "registry/" not in answer.text
+
+
+def test_nor_what_an_engine_says_of_places(there: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(version: Version) -> None:
+        raise ApiError("No such file: /srv/registry/versions/x.json.")
+
+    found = there.server.registry.find("mine@1")
+    there.http.portal.call(there.server.app.state.lifecycle.unload, found)  # type: ignore[union-attr]
+    monkeypatch.setattr(there.server.engine, "add", refuse)
+    body = {"model": "mine@1", "messages": [{"role": "user", "content": "hi"}]}
+    for _ in range(2):  # when it fails, and while it is left alone
+        told = error(there.http.post("/v1/chat/completions", json=body), 503, "adapter_failed")
+        assert "No such file: (a path of the server)" in told
 
 
 @pytest.fixture

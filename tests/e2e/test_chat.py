@@ -253,6 +253,37 @@ def test_models_lists_base_and_adapter(client: OpenAI, server: Server, adapter: 
     assert models[adapter]["state"] in ("ready", "stored")
 
 
+SYSTEM = " ".join(f"Rule {number}: answer in short words." for number in range(60))
+"""Of several blocks of the engine's cache."""
+
+
+@pytest.mark.parametrize("which", ["base", "adapter"])
+def test_cached_tokens_tell_a_key_of_its_own_prompts_and_its_groups_alone(
+    server: Server, adapter: str, which: str
+) -> None:
+    """Finding 9, on vLLM's own cache of prefixes."""
+    model = server.base.name if which == "base" else adapter
+    with httpx.Client(base_url=server.url, headers=server.headers, timeout=PATIENCE) as http:
+
+        def made(name: str, group: str | None = None) -> str:
+            key = {"name": f"{name}-{which}", "scopes": ["chat"], "group": group}
+            secret: str = http.post("/v1/keys", json=key).raise_for_status().json()["secret"]
+            return secret
+
+        def cached(secret: str) -> int:
+            body = {"model": model, "max_tokens": 1}
+            body["messages"] = [{"role": "system", "content": f"{SYSTEM} ({which})"}, *QUESTION]
+            headers = {"authorization": f"Bearer {secret}"}
+            usage = http.post("/v1/chat/completions", json=body, headers=headers).json()["usage"]
+            assert usage["prompt_tokens"] > 400
+            return int((usage["prompt_tokens_details"] or {"cached_tokens": 0})["cached_tokens"])
+
+        one, other = made("one"), made("other")
+        web, app = made("web", "shop"), made("app", "shop")
+        asked = [one, one, other, other, web, app, server.key]
+        assert [cached(secret) > 0 for secret in asked] == [False, True, False, True, False, True, False]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_hanging_up_stops_the_generation_and_gives_the_lease_back(
     server: Server, tmp_path: Path, stream: bool

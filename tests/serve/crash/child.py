@@ -4,7 +4,7 @@ Libraries are imported once, before the forks, which makes a start ten times as 
 its failpoints are read from the environment when they are imported.
 
 A line in is what $ENXERTO_FAILPOINT becomes, or empty. Lines out are JSON: where the server listens, its key
-and its process, and how it ended.
+and its process, and how it ended. What `tests.serve.tiny` makes is served, or what another module does.
 """
 
 import argparse
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--database")
     parser.add_argument("--blobs")
+    parser.add_argument("--maker", default="tests.serve.tiny")
     options = parser.parse_args()
     _die_with_parent()
     for library in LIBRARIES:
@@ -63,6 +64,7 @@ def main() -> None:
 
 
 def _serve(options: argparse.Namespace, port: int) -> None:
+    from serve.hosting import config
     from serve.registry import collect
     from serve.routes import uploads
     from tests.serve import tiny
@@ -72,13 +74,14 @@ def _serve(options: argparse.Namespace, port: int) -> None:
     collect.collect.__defaults__ = (collect.GRACE, timedelta(0), collect.UNFINISHED)
     uploads.BLOCK_BYTES = 2**14
     base = tiny.Base(options.folder / "base", read_base(options.folder / "base"))
-    server = tiny.make_server(options.folder / "registry", base, options.database, options.blobs)
+    make_server = import_module(options.maker).make_server
+    server = make_server(options.folder / "registry", base, options.database, options.blobs)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         listener.listen()
         _tell(url=f"http://127.0.0.1:{port}", key=server.key, process=os.getpid())
-        uvicorn.Server(uvicorn.Config(server.app, log_level="error")).run(sockets=[listener])
+        uvicorn.Server(config(server.app, log_level="error")).run(sockets=[listener])
 
 
 def _tell(**said: object) -> None:

@@ -54,11 +54,12 @@ class Disks:
 class Servers:
     """One server after another over the same disks, at the same address."""
 
-    def __init__(self, disks: Disks) -> None:
-        command = [sys.executable, "-m", "tests.serve.crash.child", disks.folder, *disks.options]
+    def __init__(self, disks: Disks, maker: str = "tests.serve.tiny") -> None:
+        """`maker` is the module whose `make_server` makes each."""
+        command = [sys.executable, "-m", "tests.serve.crash.child", disks.folder, "--maker", maker]
         # One thread: what is forked must not wait for a thread that it has not.
         self._parent = subprocess.Popen(
-            command,
+            [*command, *disks.options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
