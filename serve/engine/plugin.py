@@ -12,10 +12,11 @@ SERVER = "ENXERTO_SERVER_PID"
 
 def install_operators() -> None:
     """A general plugin: vLLM calls it once in each of its processes, before it builds a model."""
-    from serve.engine import cpu_awq, cpu_lora
+    from serve.engine import cpu_awq, cpu_lora, numbers
 
     cpu_awq.install()
     cpu_lora.install()
+    numbers.install()
 
 
 def follow_server() -> None:
