@@ -125,8 +125,9 @@ async def _serve(
     gc.collect()
     gc.freeze()
     engine = Supervisor(lambda: VllmEngine(settings))
+    prober = Prober(engine, registry.storage)
     lifecycle = engine.adapters = Lifecycle(
-        engine, registry.make_ready, Bounds.of(settings), agrees=Prober(engine, registry.storage)
+        engine, registry.make_ready, Bounds.of(settings), agrees=prober, remember=prober.remember
     )
     try:
         await engine.start()

@@ -1,14 +1,22 @@
-"""The server's log: where everything goes that this process, vLLM and the engine's process print."""
+"""The server's log: where everything goes that this process, vLLM and the engine's process print.
 
+It is set aside once it is long, while all of them write to it: under its old name there is a new file then,
+to which each process turns its own descriptors. What one writes meanwhile goes to either, and none is lost.
+"""
+
+import logging
 import os
+import stat
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from rich.console import Console
 
@@ -16,11 +24,18 @@ from data.errors import UserError
 from data.home import home
 
 KEPT_BYTES = 32 * 2**20
-"""A log that is longer when a server starts becomes `serve-PORT.log.1`."""
+"""A log that is longer becomes `serve-PORT.log.1`."""
 KEPT_FILES = 3
+LOOK_SECONDS = 1.0
+"""How often its length is looked at, and by the processes under a server whether it is another file now."""
 STANDARD_OUTPUT = ("-", "stdout")
 POLL_SECONDS = 0.2
+LOG = "ENXERTO_LOG"
+"""The environment variable in which a server tells the processes under it where its log is."""
 _HERE = "here"
+_STREAMS = (1, 2)
+
+log = logging.getLogger(__name__)
 
 
 def path_of(port: int) -> Path:
@@ -33,8 +48,7 @@ def captured(port: int, to: str | None = None) -> Iterator[tuple[str, Console]]:
     """Send what this process and its children print to a log; the console still reaches the terminal.
 
     `to` is another file, or `-` to leave all on standard output, as containers want it. Nothing of an
-    earlier start is lost: the log is appended to, and set aside when it has become long. Yields what to
-    say of the place.
+    earlier start is lost: the log is appended to. Yields what to say of the place.
     """
     if to in STANDARD_OUTPUT:
         yield _HERE, _console(sys.stdout)
@@ -43,7 +57,7 @@ def captured(port: int, to: str | None = None) -> Iterator[tuple[str, Console]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _set_aside(path)
-        log = path.open("a")
+        file = path.open("a")
     except OSError as error:
         raise UserError(
             f"the log {path} cannot be written ({error.strerror}); give another file with --log-to, or - for "
@@ -52,17 +66,24 @@ def captured(port: int, to: str | None = None) -> Iterator[tuple[str, Console]]:
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
-    with log, os.fdopen(os.dup(1), "w") as terminal:
-        log.write(f"--- serve up, process {os.getpid()}, {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC ---\n")
-        log.flush()
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
+    with os.fdopen(os.dup(1), "w") as terminal, file:
+        file.write(_heading("serve up"))
+        file.flush()
+        for number in _STREAMS:
+            os.dup2(file.fileno(), number)
+        os.environ[LOG] = str(path.absolute())
+        over = threading.Event()
+        keeper = threading.Thread(target=_keep, args=(path, over), daemon=True, name="log")
+        keeper.start()
         try:
             yield str(path), _console(terminal)
         finally:
+            over.set()
+            keeper.join()
+            del os.environ[LOG]
             sys.stdout.flush()
             sys.stderr.flush()
-            for kept, number in zip(saved, (1, 2), strict=True):
+            for kept, number in zip(saved, _STREAMS, strict=True):
                 os.dup2(kept, number)
                 os.close(kept)
 
@@ -72,12 +93,54 @@ def leave_to(log: str) -> None:
     if log == _HERE:
         return
     with Path(log).open("a") as file:
-        for number in (1, 2):
+        for number in _STREAMS:
             os.dup2(file.fileno(), number)
 
 
+def follow() -> None:
+    """In a process under a server: write on into the log's next file once there is one."""
+    if path := os.environ.get(LOG):
+        threading.Thread(target=_follow_on, args=(Path(path),), daemon=True, name="log").start()
+
+
+def _follow_on(path: Path) -> None:
+    while True:
+        time.sleep(LOOK_SECONDS)
+        with suppress(OSError):  # the server says so, which keeps this log
+            _renew(path)
+
+
+def _keep(path: Path, over: threading.Event) -> None:
+    """Set the log aside whenever it has become long, and follow where something else moved it away."""
+    told = False
+    while not over.wait(LOOK_SECONDS):
+        try:
+            if _set_aside(path):
+                with path.open("a") as file:
+                    file.write(_heading("goes on"))
+            _renew(path)
+        except OSError as error:
+            if not told:
+                log.warning("the log cannot be set aside (%s), and grows", error.strerror)
+            told = True
+
+
+def _renew(path: Path) -> None:
+    """Turn those of this process's streams that are a file to the one that has the log's name now."""
+    with path.open("a") as file:
+        there = os.fstat(file.fileno())
+        for number in _STREAMS:
+            here = os.fstat(number)
+            if stat.S_ISREG(here.st_mode) and not os.path.samestat(here, there):
+                os.dup2(file.fileno(), number)
+
+
+def _heading(what: str) -> str:
+    return f"--- {what}, process {os.getpid()}, {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC ---\n"
+
+
 def lines_of(port: int, count: int, follow: bool = False) -> Iterator[str]:
-    """The last `count` lines of a server's log, and with `follow` what is added, also in its next file.
+    """The last `count` lines of a server's log, and with `follow` what is added, also in its next files.
 
     UserError, with the logs that there are, where this server has none.
     """
@@ -87,40 +150,81 @@ def lines_of(port: int, count: int, follow: bool = False) -> Iterator[str]:
         there = f"there are logs of --port {', '.join(others)}" if others else "no server ran here yet"
         raise UserError(f"no server on port {port} has left a log in {path.parent}; {there}.")
     with path.open("rb") as file:
-        for line in deque(file, maxlen=count):
+        last = deque(file, maxlen=count)
+        if len(last) < count:
+            with suppress(FileNotFoundError), _older(path, 1).open("rb") as older:
+                last = deque(chain(older, last), maxlen=count)
+        for line in last:
             yield line.decode(errors="replace")
-        place, known = file.tell(), os.fstat(file.fileno()).st_ino
-    while follow:
-        block, place, known = _added(path, place, known)
-        if block:
-            yield block.decode(errors="replace")
-        else:
-            time.sleep(POLL_SECONDS)
+        if follow:
+            yield from _added(path, file)
 
 
-def _added(path: Path, place: int, known: int) -> tuple[bytes, int, int]:
-    """What stands in a log behind `place`, from the start where it is another file now, or was emptied."""
+def _added(path: Path, file: BinaryIO) -> Iterator[str]:
+    """What is added behind the place in `file`, which is the log or was it, and in all that follow it.
+
+    One that was set aside is read for a while longer: not all processes turn to the next one at once.
+    """
+    reading, until = [file], 0.0
     try:
-        with path.open("rb") as file:
-            now = os.fstat(file.fileno())
-            if now.st_ino != known or now.st_size < place:
-                place, known = 0, now.st_ino
-            file.seek(place)
-            block = file.read(2**20)
-    except FileNotFoundError:  # just set aside
-        return b"", place, known
-    return block, place + len(block), known
+        while True:
+            if said := next(filter(None, map(_read, reading)), ""):
+                yield said
+            elif len(reading) > 1 and time.monotonic() > until:
+                for one in reading[:-1]:
+                    one.close()
+                reading = reading[-1:]
+            elif len(reading) == 1 and (newer := _behind(path, reading[0])):
+                if len(newer) > KEPT_FILES:
+                    yield "--- it was set aside faster than this reads: some may be missing here ---\n"
+                reading += newer
+                until = time.monotonic() + 3 * LOOK_SECONDS
+            else:
+                time.sleep(POLL_SECONDS)
+    finally:
+        for one in reading:
+            one.close()
 
 
-def _set_aside(path: Path) -> None:
-    """A log that is long enough makes room for a new one: `.1` is the newest of those kept."""
+def _read(file: BinaryIO) -> str:
+    """What stands behind the place in a file, at most 1 MiB; from its start where it was emptied."""
+    if os.fstat(file.fileno()).st_size < file.tell():
+        file.seek(0)
+    return file.read(2**20).decode(errors="replace")
+
+
+def _behind(path: Path, file: BinaryIO) -> list[BinaryIO]:
+    """The files that the log went on in after this one, the oldest first, open."""
+    newer: list[BinaryIO] = []
+    for number in range(KEPT_FILES + 1):
+        with suppress(FileNotFoundError):  # they are being renamed, from the oldest one on
+            one = _older(path, number).open("rb")
+            if _same(one, file):
+                one.close()
+                break
+            if newer and _same(one, newer[0]):  # it became older just now
+                one.close()
+            else:
+                newer.insert(0, one)
+    return newer
+
+
+def _same(one: BinaryIO, other: BinaryIO) -> bool:
+    return os.path.samestat(os.fstat(one.fileno()), os.fstat(other.fileno()))
+
+
+def _older(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}") if number else path
+
+
+def _set_aside(path: Path) -> bool:
+    """Whether a log was long enough to make room for a new one: `.1` is the newest of those kept."""
     if not path.is_file() or path.stat().st_size < KEPT_BYTES:
-        return
-    for number in range(KEPT_FILES - 1, 0, -1):
-        older = path.with_name(f"{path.name}.{number}")
-        if older.is_file():
-            older.rename(path.with_name(f"{path.name}.{number + 1}"))
-    path.rename(path.with_name(f"{path.name}.1"))
+        return False
+    for number in range(KEPT_FILES, 0, -1):
+        with suppress(FileNotFoundError):
+            _older(path, number - 1).rename(_older(path, number))
+    return True
 
 
 def _console(file: TextIO) -> Console:

@@ -38,17 +38,27 @@ class Prober:
     async def __call__(self, version: Version) -> None:
         """For a version in the engine; UserError with what disagrees. One without probes must compute."""
         blob, verdicts = probes_of(version.files), self._storage.verdicts
-        if blob is None:
-            said = await self._engine.likeliest(ANY_TOKENS, list(range(1, len(ANY_TOKENS))), version)
-            if not finite(said):
-                raise UserError(NO_NUMBERS)
-            return
         verdict = await asyncio.to_thread(verdicts.find, version.digest, self._engine.identity)
         if verdict is None:
+            if blob is None:
+                await self._ask_anything(version)
+                return
             verdict = await self._replayed(await asyncio.to_thread(self._probes, blob), version)
             await asyncio.to_thread(verdicts.keep, version.digest, verdict)
         if verdict.why:
             raise UserError(verdict.why)
+
+    async def remember(self, version: Version, why: str) -> None:
+        """It was let loose, and must not be again."""
+        verdicts, engine = self._storage.verdicts, self._engine.identity
+        known = await asyncio.to_thread(verdicts.find, version.digest, engine)
+        verdict = Verdict(engine, why, known.found if known else {})
+        await asyncio.to_thread(verdicts.keep, version.digest, verdict)
+
+    async def _ask_anything(self, version: Version) -> None:
+        said = await self._engine.likeliest(ANY_TOKENS, list(range(1, len(ANY_TOKENS))), version)
+        if not finite(said):
+            raise UserError(NO_NUMBERS)
 
     async def _replayed(self, probes: Probes, version: Version) -> Verdict:
         """The verdict, in time; probes that an engine dies of are not asked again and again."""

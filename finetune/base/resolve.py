@@ -127,6 +127,7 @@ def _download(hub: catalogue.Hub, say: Say) -> tuple[Path, dict[str, Any]]:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     say(f"downloading {hub.repo} at {hub.revision} from the Hugging Face hub")
+    facts = {"repo": hub.repo}
     try:
         folder = Path(
             snapshot_download(
@@ -136,12 +137,13 @@ def _download(hub: catalogue.Hub, say: Say) -> tuple[Path, dict[str, Any]]:
             )
         )
         if hub.tekken_repo and not (folder / "tekken.json").is_file():
-            tekken = hf_hub_download(hub.tekken_repo, "tekken.json")
+            tekken = hf_hub_download(hub.tekken_repo, "tekken.json", revision=hub.tekken_revision)
             (folder / "tekken.json").symlink_to(Path(tekken).resolve())
+            facts["tekken"] = f"{hub.tekken_repo}@{hub.tekken_revision}"
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"{hub.repo} at {hub.revision} could not be had from the hub ({reason}); check the network,"
             " the name and HF_TOKEN, or give the path of a folder that holds it."
         ) from None
-    return folder, {"repo": hub.repo, "revision": folder.name}
+    return folder, facts | {"revision": folder.name}

@@ -6,20 +6,23 @@ import signal
 import threading
 from contextlib import suppress
 
+from serve import log_file
+
 SERVER = "ENXERTO_SERVER_PID"
 """The environment variable in which a server tells the processes under it whom they serve."""
 
 
 def install_operators() -> None:
     """A general plugin: vLLM calls it once in each of its processes, before it builds a model."""
-    from serve.engine import cpu_awq, cpu_lora
+    from serve.engine import cpu_awq, cpu_lora, numbers
 
     cpu_awq.install()
     cpu_lora.install()
+    numbers.install()
 
 
 def follow_server() -> None:
-    """In a process under a server: leave Ctrl-C to the server, and die when it dies.
+    """In a process under a server: leave Ctrl-C to the server, follow its log, and die when it dies.
 
     The server lets its streams end before it stops the engine. And a killed server must not leave its
     engine behind, holding memory and cores: vLLM's engine does not watch for that. It is named as a
@@ -28,6 +31,7 @@ def follow_server() -> None:
     """
     server = int(os.environ.get(SERVER, os.getpid()))
     if server != os.getpid():
+        log_file.follow()
         os.setpgrp()
         threading.Thread(target=_die_with, args=(server,), daemon=True, name="die-with-server").start()
 

@@ -31,6 +31,44 @@ class EngineDied(EngineUnavailable):
         super().__init__("The engine died under this request; send it again.", code="engine_died")
 
 
+class NoNumbers(ApiError):  # noqa: N818
+    """The engine computed no numbers (NaN or infinity) for a request, and said nothing of what came of it.
+
+    `blamed` is the version whose fault that is, if it is one's.
+    """
+
+    def __init__(self, message: str, code: str, blamed: Version | None = None) -> None:
+        super().__init__(
+            message, status=500, code=code, param="model" if blamed else None, type="server_error"
+        )
+        self.blamed = blamed
+
+    @classmethod
+    def by_version(cls, version: Version) -> "NoNumbers":
+        return cls(
+            f"With adapter {version.reference} the engine computes no numbers (NaN or infinity) for this "
+            "request, where the base does; the version is not served any more, so ask for another one.",
+            "adapter_unsound",
+            version,
+        )
+
+    @classmethod
+    def by_base(cls) -> "NoNumbers":
+        return cls(
+            "The base itself computes no numbers (NaN or infinity) for this request in the engine's "
+            "precision; send another prompt.",
+            "base_unsound",
+        )
+
+    @classmethod
+    def by_chance(cls) -> "NoNumbers":
+        return cls(
+            "The engine computed no numbers (NaN or infinity) for this request, and some when it was asked "
+            "again; send it again.",
+            "engine_error",
+        )
+
+
 class Engine(Protocol):
     """One base model with room for `slots` adapters and `sequences` answers at a time; more of them wait.
 
@@ -71,5 +109,6 @@ class Engine(Protocol):
         """Answer a Chat Completions body by a loaded version, or by the base.
 
         The answer's `model` is `served_name(version)` or the base's name. Cancelling the call, or closing
-        the iterator, stops the generation. ApiError for what the engine finds wrong with the body.
+        the iterator, stops the generation. ApiError for what the engine finds wrong with the body, and
+        NoNumbers where it computed none, which ends the answer before their token.
         """

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from data.errors import UserError
-from serve.engine.protocol import Answer, Engine, EngineDied, EngineUnavailable, served_name
+from serve.engine.protocol import Answer, Engine, EngineDied, EngineUnavailable, NoNumbers, served_name
 from serve.errors import ApiError
 from serve.registry.records import Version
 
@@ -45,12 +45,15 @@ class Patience:
 
 
 class Adapters(Protocol):
-    """What the lifecycle does when its engine is gone."""
+    """What the lifecycle does when its engine is gone, or computes no numbers with a version."""
 
     def engine_lost(self) -> list[Version]:
         """Forget what was loaded, and say what it was."""
 
     async def ensure_ready(self, version: Version) -> None: ...
+
+    async def condemn(self, version: Version) -> None:
+        """Let nobody use it any more."""
 
 
 @dataclass
@@ -144,7 +147,11 @@ class Supervisor:
         life = await self._living()
         if version and served_name(version) not in life.held:
             raise EngineDied  # lent by an engine that is gone
-        answer = await self._or_died(life, _first_token(life.engine, body, version))
+        try:
+            answer = await self._or_died(life, self._first_token(life.engine, body, version))
+        except NoNumbers as error:
+            await self._condemn(error)
+            raise
         self._in_vain.clear()
         return answer
 
@@ -253,20 +260,27 @@ class Supervisor:
             log.exception("%s is not loaded again", version.reference)
         del self._lost[name]
 
+    async def _first_token(self, engine: Engine, body: dict[str, Any], version: Version | None) -> Answer:
+        """The answer, once there is some of it."""
+        answer = await engine.chat(body, version)
+        if not isinstance(answer, dict):
+            async for event in answer:
+                return self._from(event, answer)
+        return answer
 
-async def _first_token(engine: Engine, body: dict[str, Any], version: Version | None) -> Answer:
-    """The answer, once there is some of it."""
-    answer = await engine.chat(body, version)
-    if not isinstance(answer, dict):
-        async for event in answer:
-            return _from(event, answer)
-    return answer
+    async def _from(self, first: str, rest: AsyncIterator[str]) -> AsyncGenerator[str, None]:
+        try:
+            yield first
+            async for event in rest:
+                yield event
+        except NoNumbers as error:
+            await self._condemn(error)
+            raise
 
-
-async def _from(first: str, rest: AsyncIterator[str]) -> AsyncGenerator[str, None]:
-    yield first
-    async for event in rest:
-        yield event
+    async def _condemn(self, error: NoNumbers) -> None:
+        log.error("%s", error)
+        if error.blamed and self.adapters:
+            await self.adapters.condemn(error.blamed)
 
 
 def _now() -> float:

@@ -40,7 +40,8 @@ from data.mistakes import first_error
 from data.probes import TOP
 from serve.engine import plugin
 from serve.engine.defaults import KV_CACHE_GIB_ON_CPU, LORA_MODULES, SEQUENCES, SEQUENCES_ON_CPU
-from serve.engine.protocol import Answer, EngineDied, served_name
+from serve.engine.numbers import Numbers, Watched
+from serve.engine.protocol import Answer, EngineDied, NoNumbers, served_name
 from serve.engine.shapes import as_compiled, check_grammar, check_shape, shapes
 from serve.engine.trials import Trials
 from serve.engine.vllm_terms import in_vllms_terms
@@ -79,6 +80,7 @@ class VllmEngine:
         self._chat: Any = None
         self._render: Any = None
         self._trials: Trials | None = None
+        self._numbers: Any = None
 
     async def start(self) -> None:
         # In a thread, since vLLM waits for its engine's process without the event loop: a server whose
@@ -87,6 +89,7 @@ class VllmEngine:
         args, self._client = await asyncio.shield(self._starting)
         async with asyncio.timeout(FIRST_CALL_SECONDS):
             tasks = await self._client.get_supported_tasks()
+        self._numbers = Numbers(self._client)
         state = State()
         await init_app_state(self._client, state, args, tasks)
         dtype = self._client.model_config.dtype
@@ -142,7 +145,7 @@ class VllmEngine:
     ) -> list[list[tuple[int, float]]]:
         asked = SamplingParams(max_tokens=1, prompt_logprobs=TOP, detokenize=False)
         name = f"likeliest-{next(self._asked)}"
-        lora = self._models.lora_requests[served_name(version)] if version else None
+        lora = self._lora(version)
         # A cache of their own: what a chat finds there shall be of its own key.
         prompt = TokensPrompt(prompt_token_ids=token_ids, cache_salt=self._salt)
         async for output in self._client.generate(prompt, asked, name, lora_request=lora):
@@ -156,16 +159,23 @@ class VllmEngine:
         try:
             request = ChatCompletionRequest.model_validate({**body, "model": name})
             check_shape(request)
-            answer = await self._chat.create_chat_completion(request)
         except ValidationError as error:
             raise ApiError(f"The request is not valid: {first_error(error)}.", param=_field(error)) from None
-        except ApiError:
-            raise
-        except Exception as error:
-            raise self._api_error(create_error_response(error)) from error
+        with self._numbers.watched(_id(request)) as seen:
+            try:
+                answer = await self._chat.create_chat_completion(request)
+            except ApiError:
+                raise
+            except Exception as error:
+                if seen.tokens:
+                    raise await self._no_numbers(seen, request, version) from error
+                raise self._api_error(create_error_response(error)) from error
         if isinstance(answer, ErrorResponse):
             raise self._api_error(answer)
-        return self._events(answer) if isinstance(answer, AsyncGenerator) else answer.model_dump(mode="json")
+        if isinstance(answer, AsyncGenerator):  # which has not begun
+            return self._events(answer, request, version)
+        whole: dict[str, Any] = answer.model_dump(mode="json")
+        return whole
 
     async def _rendered(self, request: ChatCompletionRequest) -> Any:
         """What vLLM's renderer says, once the grammar that it made for the engine has been tried."""
@@ -176,13 +186,32 @@ class VllmEngine:
             await check_grammar(self._trials, request.extract_structured_outputs(), asked)
         return rendered
 
-    async def _events(self, events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    async def _events(
+        self, events: AsyncGenerator[str, None], request: ChatCompletionRequest, version: Version | None
+    ) -> AsyncGenerator[str, None]:
         """The same events; the one in which vLLM says an error is raised."""
-        async with aclosing(events):
-            async for event in events:
-                if event.startswith('data: {"error"'):
-                    raise self._api_error(ErrorResponse.model_validate_json(event.removeprefix("data: ")))
-                yield event
+        with self._numbers.watched(_id(request)) as seen:
+            async with aclosing(events):
+                async for event in events:
+                    if event.startswith('data: {"error"'):
+                        if seen.tokens:
+                            raise await self._no_numbers(seen, request, version)
+                        raise self._api_error(ErrorResponse.model_validate_json(event.removeprefix("data: ")))
+                    yield event
+
+    async def _no_numbers(
+        self, seen: Watched, request: ChatCompletionRequest, version: Version | None
+    ) -> ApiError:
+        try:
+            lora, of_prompt = self._lora(version), request.prompt_logprobs is not None
+            found: NoNumbers = await self._numbers.fault(seen, version, lora, of_prompt)
+        except Exception as error:
+            return self.trouble or self._api_error(create_error_response(error))
+        return found
+
+    def _lora(self, version: Version | None) -> LoRARequest | None:
+        found: LoRARequest | None = self._models.lora_requests[served_name(version)] if version else None
+        return found
 
     def _api_error(self, answer: ErrorResponse) -> ApiError:
         """vLLM's error with this server's stable codes: vLLM's own `code` is the HTTP status again."""
@@ -232,6 +261,11 @@ def _ranked(named: dict[int, Any]) -> list[tuple[int, float]]:
     return [(token, said.logprob) for token, said in ranked[:TOP]]
 
 
+def _id(request: ChatCompletionRequest) -> str:
+    """What vLLM calls the request in its engine."""
+    return f"chatcmpl-{request.request_id}"
+
+
 def _field(error: ValidationError) -> str | None:
     where = error.errors()[0]["loc"]
     return str(where[0]) if where else None
@@ -243,6 +277,7 @@ def _set_environment() -> None:
     # An engine that starts again would otherwise be a fork of a process with threads, clients' connections
     # and a database open.
     os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
+    os.environ["VLLM_COMPUTE_NANS_IN_LOGITS"] = "1"  # `numbers` looks at them
     if current_platform.is_cpu():
         # The model runs in the engine's process, not in a worker of its own: one process less to start
         # (20 s on 2 cores) and no copying between the two at every step. vLLM prefers a worker because

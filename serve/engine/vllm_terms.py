@@ -70,7 +70,9 @@ def _message(given: dict[str, Any]) -> dict[str, Any]:
 
 def _call(given: dict[str, Any]) -> dict[str, Any]:
     function = given["function"]
-    arguments = "" if _too_deep(function["arguments"]) else function["arguments"]
+    arguments = function["arguments"]
+    if _too_deep(arguments) or _holds_half(arguments):
+        arguments = ""
     named = {"name": function["name"], "arguments": arguments}
     return {"id": given["id"], "type": "function", "function": named}
 
@@ -89,6 +91,19 @@ def _too_deep(arguments: str) -> bool:
         members = [one.values() if isinstance(one, dict) else one for one in level]
         level = [one for several in members for one in several if isinstance(one, dict | list)]
     return bool(level)
+
+
+def _holds_half(arguments: str) -> bool:
+    """Whether arguments, once parsed, hold half of a surrogate pair, which no tokenizer takes."""
+    if "\\ud" not in arguments.lower():
+        return False
+    try:
+        json.dumps(json.loads(arguments), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    except (ValueError, RecursionError):
+        pass  # which vLLM shows as {}, or is too deep
+    return False
 
 
 def _goes_on(body: dict[str, Any], mistral: bool) -> bool:

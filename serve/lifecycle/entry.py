@@ -45,7 +45,8 @@ class Entry:
 
     `held`: it has a slot, as far as the engine has confirmed. `kept`: it stays there. `spare`: it comes in
     once a slot is free that nobody waits for. `place` is when it began to wait for a slot, `used` when it was
-    last lent or given back, `left` what those wait for who want it out.
+    last lent or given back, `left` what those wait for who want it out. `condemned` is why it is not let in
+    again, ever.
     """
 
     version: Version
@@ -57,6 +58,7 @@ class Entry:
     place: int | None = None
     used: int = 0
     reason: str | None = None
+    condemned: str | None = None
     failures: int = 0
     retry_at: float = 0
     left: asyncio.Future[None] | None = None
@@ -68,7 +70,9 @@ class Entry:
 
     @property
     def left_alone(self) -> bool:
-        """It failed a short while ago."""
+        """It failed a short while ago, or for good."""
+        if self.condemned:
+            return not self.held
         return self.state is State.FAILED and self.retry_at > time.monotonic()
 
     @property
@@ -91,12 +95,26 @@ class Entry:
         if self.admission.waiting and self.place is None:
             self.place = now
 
+    def out(self) -> None:
+        """It has left the engine."""
+        self.held, self.reason = False, self.condemned
+        self.state = State.FAILED if self.condemned else State.STORED
+
     def lost(self, now: int) -> None:
         """The engine died with it."""
         if self.state in (State.READY, State.DRAINING):
             self.drain(now)
-            self.state = State.STORED
+            self.out()
         self.held = False
+
+    def condemn(self, reason: str, now: int) -> None:
+        """Let nobody in ever again; those inside may be told something else, and end by themselves."""
+        self.condemned, self.spare = pathless(reason), False
+        self.admission.refuse(self.error())
+        if self.state is State.READY:
+            self.drain(now)
+        elif not self.held:
+            self.out()
 
     def fail(self, reason: str, backoff: Backoff) -> None:
         """Leave it alone for a while, twice as long as the last time."""
@@ -113,10 +131,13 @@ class Entry:
     def error(self) -> ApiError:
         """What those are told who ask for it while it is left alone."""
         seconds = max(1, ceil(self.retry_at - time.monotonic()))
-        reason = (self.reason or "").rstrip(".")
+        reason = (self.condemned or self.reason or "").rstrip(".")
+        if self.condemned:
+            said = f"is not served any more: {reason}."
+        else:
+            said = f"could not be loaded: {reason}. It is not tried again for {seconds} s; ask after that."
         return ApiError(
-            f"adapter {self.version.reference} could not be loaded: {reason}. It is not tried again for "
-            f"{seconds} s; ask after that.",
+            f"adapter {self.version.reference} {said}",
             status=503,
             code="adapter_failed",
             param="model",

@@ -62,7 +62,7 @@ class Slots:
             await self._engine.remove(entry.version)
         except Exception as error:
             raise UserError(f"the engine did not let go of it: {error}") from error
-        entry.held, entry.state, entry.reason = False, State.STORED, None
+        entry.out()
 
     async def make_room(self, news: asyncio.Event) -> None:
         """Free a slot where all are taken: the one idle for longest, else the least recently used one.

@@ -28,8 +28,18 @@ UNEXPECTED = "the server failed on it, and its log says why"
 log = logging.getLogger(__name__)
 
 
+UNSOUND = (
+    "while serving, the engine computed no numbers with it (NaN or infinity) for a request, where the base "
+    "did; retrain with a lower learning rate or lora.alpha."
+)
+
+
 async def _unasked(version: Version) -> None:
     """Every version is let loose."""
+
+
+async def _forgotten(version: Version, why: str) -> None:
+    """A version that is condemned may come in again with the next server."""
 
 
 class Lifecycle:
@@ -43,11 +53,12 @@ class Lifecycle:
         backoff: Backoff = Backoff(),  # noqa: B008
         observe: Observe = lambda phase, version, seconds, failed: None,
         agrees: Callable[[Version], Awaitable[None]] = _unasked,
+        remember: Callable[[Version, str], Awaitable[None]] = _forgotten,
     ) -> None:
         """`make_ready` has a version's files on this machine, whole and in the page cache, or raises why that
         cannot be; it is called in a thread. `agrees` raises why a version that is in the engine must not be
-        let loose."""
-        self._make_ready, self._agrees = make_ready, agrees
+        let loose; what is to be held against one that was is given to `remember`."""
+        self._make_ready, self._agrees, self._remember = make_ready, agrees, remember
         self._bounds, self._backoff = bounds, backoff
         self.observe = observe
         self._entries: dict[str, Entry] = {}
@@ -120,7 +131,7 @@ class Lifecycle:
         for version in versions:
             entry = self._entry(version)
             entry.kept = True
-            out = entry.state in (State.STORED, State.FAILED)
+            out = entry.state in (State.STORED, State.FAILED) and not entry.condemned
             if out and entry.place is None and entry.retry_at <= time.monotonic():
                 entry.place = next(self._clock)
                 self._wake()
@@ -129,7 +140,8 @@ class Lifecycle:
     def bring_back(self, versions: Sequence[Version]) -> None:
         """Have these come in as long as there are free slots that nobody waits for."""
         for version in versions:
-            self._entry(version).spare = True
+            entry = self._entry(version)
+            entry.spare = not entry.condemned
         self._wake()
 
     async def unload(self, version: Version) -> None:
@@ -142,6 +154,24 @@ class Lifecycle:
             entry.drain(next(self._clock))
         self._wake()
         await asyncio.shield(entry.left)
+
+    async def condemn(self, version: Version) -> None:
+        """Let nobody use a version any more with which the engine computes no numbers.
+
+        Requests in flight end by themselves, since each of them is looked at; then it leaves the engine.
+        """
+        entry = self._entry(version)
+        if entry.condemned:
+            return
+        log.error("adapter %s is not served any more: %s", version.reference, UNSOUND)
+        entry.condemn(UNSOUND, next(self._clock))
+        if entry.held:
+            entry.left = entry.left or asyncio.get_running_loop().create_future()
+        self._wake()
+        try:
+            await self._remember(version, UNSOUND)
+        except UserError as error:
+            log.error("that is not remembered for the next start: %s", error)
 
     def engine_lost(self) -> list[Version]:
         """The engine died with all that it held; returns what was ready, the last used first.
@@ -175,7 +205,7 @@ class Lifecycle:
         """Give a version that is not there a place in the line; ApiError while it is left alone."""
         if entry.state is State.READY:
             return
-        if entry.left_alone:
+        if entry.left_alone or entry.condemned:
             raise entry.error()
         if entry.place is None:
             entry.place = next(self._clock)

@@ -161,6 +161,7 @@ def test_the_log_is_appended_to_and_set_aside_when_it_is_long(
 ) -> None:
     monkeypatch.setenv("ENXERTO_HOME", str(tmp_path))
     monkeypatch.setattr(log_file, "KEPT_BYTES", 2000)
+    monkeypatch.setattr(log_file, "LOOK_SECONDS", 3600)  # at the starts alone
     path = log_file.path_of(8399)
     for number in range(3):
         with log_file.captured(8399) as (place, terminal):
