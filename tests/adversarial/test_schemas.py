@@ -16,6 +16,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 import xgrammar
+from starlette.requests import Request
+from starlette.types import Message
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.sampling_params import StructuredOutputsParams
 from vllm.tool_parsers.structural_tag_registry import get_model_structural_tag
@@ -27,6 +29,7 @@ from serve.engine.lengths import HELD, lighter, longest_held
 from serve.engine.shapes import check_grammar, check_shape, hold, shapes
 from serve.engine.trials import NotTried, Trials
 from serve.errors import ApiError
+from serve.routes.chat_request import parse
 from serve.routes.patterns import too_large
 from serve.routes.tools import check_schemas
 
@@ -263,6 +266,25 @@ def test_an_answers_bounds_add_up(schema: Schema, told: str) -> None:
     with pytest.raises(ApiError, match=told) as caught:
         check_schemas({"response_format": form})
     assert caught.value.code == "invalid_response_schema"
+
+
+def test_others_are_answered_while_schemas_are_checked() -> None:
+    schema = {"anyOf": [STRING | {"pattern": f"^.{{20}}{n}$"} for n in range(200)]}
+    asked = request([schema]).model_dump(include={"model", "messages", "tools"}, exclude_none=True)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": json.dumps(asked).encode()}
+
+    async def parsed() -> int:
+        steps = 0
+        work = asyncio.ensure_future(parse(Request({"type": "http", "method": "POST"}, receive)))
+        while not work.done():
+            await asyncio.sleep(0)
+            steps += 1
+        assert len(work.result()["tools"]) == 1
+        return steps
+
+    assert asyncio.run(parsed()) > 10
 
 
 # Lengths and repetitions: nothing is held to those that would cost most.
