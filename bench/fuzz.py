@@ -12,6 +12,8 @@ enter and do exactly what they say, all others be refused |
 with a sentence, and the alias behind its gate still moves |
 | `exports` | exports of a registry with one to three values changed, imported: taken in whole, or nothing, \
 and no file outside |
+| `schemas` | schemas made up within the documented bounds, and the largest of many, through the checks of a \
+request and its trial: each is compiled in time, also as the engine does, or refused by its member's name |
 | `bytes` | HTTP with bytes changed, cut and sent in pieces, and no HTTP at all, at a server's socket: every \
 connection must be answered or closed, nothing crash, stay or grow |
 
@@ -34,18 +36,20 @@ from rich.console import Console
 from bench.command import run
 from bench.fuzz_data.report import campaign, written
 from bench.results import Goal, show, write
+from bench.schemas import vocabulary
 from data.errors import UserError
 from data.home import base_folder
 from finetune.render import open_renderer
+from serve.engine.trials import MAX_BYTES, SECONDS
 from tests.adopted import fuzz as adopted
 from tests.adversarial import fuzz as beside
+from tests.adversarial import fuzz_schemas, streams
 from tests.adversarial import pushed as adversarial
-from tests.adversarial import streams
 from tests.serve.hostile.attack import MOST_SECONDS, World
 from tests.serve.hostile.fuzz import fuzz
 
 RESULTS = Path("bench/results")
-PARTS = ("data", "uploads", "foreign", "reports", "exports", "bytes")
+PARTS = ("data", "uploads", "foreign", "reports", "exports", "schemas", "bytes")
 
 Measured = tuple[list[dict[str, Any]], list[Goal], int]
 """Rows, goals, and how many kinds of answer were read: sentences, or statuses."""
@@ -62,6 +66,7 @@ def main() -> None:
     parser.add_argument("--foreign", type=int, default=3_000, help="foreign: adapters")
     parser.add_argument("--reports", type=int, default=5_000, help="reports: reports and probes")
     parser.add_argument("--exports", type=int, default=2_000, help="exports: exports")
+    parser.add_argument("--schemas", type=int, default=20_000, help="schemas: and a tenth of them large ones")
     parser.add_argument("--streams", type=int, default=20_000, help="bytes: streams")
     parser.add_argument(
         "--seed", type=int, default=secrets.randbelow(10**9), help="the same one, the same run"
@@ -80,6 +85,8 @@ def main() -> None:
                 pushed(part, "reports", given.reports, given.seed, given.out / "fuzz-reports.json", reports)
             case "exports":
                 pushed(part, "exports", given.exports, given.seed, given.out / "fuzz-exports.json", exports)
+            case "schemas":
+                pushed(part, "schemas", given.schemas, given.seed, given.out / "fuzz-schemas.json", tried)
             case "bytes":
                 pushed(part, "streams", given.streams, given.seed, given.out / "fuzz-bytes.json", sent)
 
@@ -175,6 +182,37 @@ def _told(tally: beside.Tally, count: int) -> Measured:
     rows = [{"end": end, "documents": number} for end, number in sorted(tally.ends.items())]
     total = tally.ends.total()
     return rows, [Goal("without harm", f"all of {count}", str(total), total >= count)], len(tally.sentences)
+
+
+def tried(_: Path, count: int, seed: int) -> Measured:
+    tally = fuzz_schemas.fuzz_schemas(count, count // 10, seed, vocabulary())
+    rows = [{"end": end, "schemas": number} for end, number in sorted(tally.ends.items())]
+    total, all_ = tally.ends.total(), count + count // 10
+    goals = [
+        Goal("compiled in time, or refused by name", f"all of {all_}", str(total), total == all_),
+        Goal("slowest that was taken", f"< {SECONDS:g} s", f"{tally.slowest:.2f} s", tally.slowest < SECONDS),
+        Goal(
+            "largest that was taken",
+            f"< {MAX_BYTES >> 20} MiB",
+            f"{tally.largest / 2**20:.1f} MiB",
+            tally.largest < MAX_BYTES,
+        ),
+        Goal("the engine's beyond its verdict", "< 0.5 s", f"{tally.over:.2f} s", tally.over < 0.5),
+        Goal(
+            "longest check on the event loop",
+            f"< {fuzz_schemas.CHECK_SECONDS:g} s",
+            f"{tally.checked:.3f} s",
+            tally.checked < fuzz_schemas.CHECK_SECONDS,
+        ),
+        Goal("processes", "1", str(len(tally.processes)), len(tally.processes) == 1),
+        Goal(
+            "growth",
+            f"< {fuzz_schemas.GROWTH_MB} MB",
+            f"{tally.grown_mb:.0f} MB",
+            tally.grown_mb < fuzz_schemas.GROWTH_MB,
+        ),
+    ]
+    return rows, goals, len(tally.sentences)
 
 
 def sent(folder: Path, count: int, seed: int) -> Measured:

@@ -118,6 +118,12 @@ def prepare() -> None:
     _vocabulary()
 
 
+def vocabulary() -> str:
+    """The base's, as xgrammar writes one."""
+    text: str = _vocabulary().serialize_json()
+    return text
+
+
 @cache
 def _vocabulary() -> Any:
     import xgrammar

@@ -12,7 +12,3 @@ same arithmetic and only wait for each other."""
 
 SEQUENCES = 256
 """The same elsewhere: vLLM's own default but on the largest GPUs."""
-
-LONG = 32
-"""Characters beyond which calls are not held to `maxLength`: xgrammar goes through the whole vocabulary for
-each character that may still come, up to 128, which takes some 10 ms each time."""

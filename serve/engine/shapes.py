@@ -12,8 +12,8 @@ from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_
 from vllm.v1.structured_output.request import get_structured_output_key
 
 from data.errors import shown
-from serve.engine.defaults import LONG
-from serve.engine.trials import Trials, Verdict
+from serve.engine.lengths import lighter, longest_held
+from serve.engine.trials import STEP_SECONDS, Trials, Verdict
 from serve.errors import ApiError
 
 UNENFORCED = (
@@ -32,14 +32,8 @@ UNENFORCED = (
 )
 """Keywords that xgrammar passes over, alone or beside others of them."""
 
-_NAMED = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
-"""Members of a schema whose own members are names."""
-
 _TRIED = (StructuredOutputOptions.JSON, StructuredOutputOptions.STRUCTURAL_TAG)
 """Kinds of grammars that are made of a client's schemas, and compiled by xgrammar."""
-
-_VALUES = ("const", "default", "enum", "examples")
-"""Members of a schema that hold no schemas."""
 
 _WHERE = re.compile(r"^\[[\d:]+\] \S+:\d+: ")
 """What xgrammar puts before its errors: the time, and a place in its source."""
@@ -58,20 +52,20 @@ class Shape(NamedTuple):
 
 
 def shapes(request: ChatCompletionRequest) -> list[Shape]:
-    """The schemas of a request as it came; vLLM makes a grammar of them in which they are hard to find."""
+    """The schemas of a request, as they are held to; vLLM makes a grammar in which they are hard to find."""
     found = []
     for number, tool in enumerate(request.tools or ()):
         if schema := tool.function.parameters:
             param, name = f"tools[{number}].function.parameters", shown(tool.function.name)
             held = f"No call of tool {name!r} can be held to its parameters"
-            schema = _without_long(schema)
             found.append(Shape(schema, param, "invalid_tool_schema", held, f"parameters of tool {name!r}"))
     if schema := _answers(request):
         held, name = "No answer can be held to the schema in response_format", "schema in response_format"
         found.append(
             Shape(schema, "response_format.json_schema.schema", "invalid_response_schema", held, name)
         )
-    return found
+    longest = longest_held(shape.schema for shape in found)
+    return [shape._replace(schema=lighter(shape.schema, longest)) for shape in found]
 
 
 def check_shape(request: ChatCompletionRequest) -> None:
@@ -92,15 +86,23 @@ def check_shape(request: ChatCompletionRequest) -> None:
         )
 
 
-def as_compiled(grammar: StructuredOutputsParams | None) -> StructuredOutputsParams | None:
-    """A request's grammar as vLLM made it, without what calls are not held to."""
-    if grammar is None or not grammar.structural_tag:
-        return grammar
-    return replace(grammar, structural_tag=json.dumps(_of_calls(json.loads(grammar.structural_tag))))
+def hold(request: ChatCompletionRequest) -> StructuredOutputsParams | None:
+    """Put into a request what its answer is held to, in the place of what vLLM made of it; return that."""
+    if (tags := request.structured_outputs) and tags.structural_tag:
+        tag = _lighter(json.loads(tags.structural_tag))
+        request.structured_outputs = replace(tags, structural_tag=json.dumps(tag))
+    answer = request.response_format and request.response_format.json_schema
+    if answer and answer.json_schema:
+        answer.json_schema = _lighter(answer.json_schema)
+    return request.extract_structured_outputs()
 
 
-async def check_grammar(trials: Trials, grammar: StructuredOutputsParams | None, asked: list[Shape]) -> None:
+async def check_grammar(
+    trials: Trials, grammar: StructuredOutputsParams | None, asked: list[Shape], key: str = ""
+) -> None:
     """Refuse a grammar, which vLLM made of the schemas `asked`, that cannot be compiled, or not in time.
+
+    Trials are by turns of `key`.
 
     Raises:
         ApiError: the code of a schema that cannot be, or `schema_too_costly`; names the schema.
@@ -108,10 +110,10 @@ async def check_grammar(trials: Trials, grammar: StructuredOutputsParams | None,
     if grammar is None:
         return
     kind, spec = get_structured_output_key(grammar)
-    if kind not in _TRIED or (verdict := await trials.verdict((kind.name.lower(), spec))).good:
+    if kind not in _TRIED or (verdict := await trials.verdict((kind.name.lower(), spec), key=key)).good:
         return
     # Only now: one of many is looked for where one is bad.
-    alone = await trials.verdict(*(("json", json.dumps(shape.schema)) for shape in asked))
+    alone = await trials.verdict(*(("json", json.dumps(shape.schema)) for shape in asked), key=key)
     if alone.good:
         raise _together(trials, verdict, asked)
     bad = asked[alone.at]
@@ -119,9 +121,16 @@ async def check_grammar(trials: Trials, grammar: StructuredOutputsParams | None,
         raise ApiError(
             f"{bad.held}: {_said(alone.error)}; change the schema.", code=bad.code, param=bad.param
         )
+    if alone.slow:
+        raise ApiError(
+            f"With the {bad.name} it takes more than {STEP_SECONDS * 1000:g} ms of processor time to find "
+            "out what each token may be; have their patterns repeat less, or fewer kinds of characters.",
+            code="schema_too_costly",
+            param=bad.param,
+        )
     raise ApiError(
         f"The {bad.name} bring what this request's schemas take to compile to more than {trials.limits}; "
-        "simplify them: optional properties, counts, lengths and alternatives cost most.",
+        "simplify them: optional properties, counts, patterns and alternatives cost most.",
         code="schema_too_costly",
         param=bad.param,
     )
@@ -141,29 +150,9 @@ def _together(trials: Trials, verdict: Verdict, asked: list[Shape]) -> ApiError:
     )
 
 
-def _of_calls(tag: Any) -> Any:
-    """A structural tag with the schemas of its calls, which are tags in it; an answer's schema is none."""
-    if isinstance(tag, list):
-        return [_of_calls(one) for one in tag]
-    if not isinstance(tag, dict):
-        return tag
-    if tag.get("type") == "tag" and "json_schema" in tag["content"]:
-        schema = _without_long(tag["content"]["json_schema"])
-        return tag | {"content": tag["content"] | {"json_schema": schema}}
-    return {key: value if key == "json_schema" else _of_calls(value) for key, value in tag.items()}
-
-
-def _without_long(schema: Any, named: bool = False) -> Any:
-    """`named` says that the members are names, of properties for example."""
-    if isinstance(schema, list):
-        return [_without_long(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: value if not named and key in _VALUES else _without_long(value, not named and key in _NAMED)
-        for key, value in schema.items()
-        if not (key == "maxLength" and isinstance(value, int | float) and value > LONG)
-    }
+def _lighter(schema: dict[str, Any]) -> dict[str, Any]:
+    lighter_: dict[str, Any] = lighter(schema, longest_held([schema]))
+    return lighter_
 
 
 def _answers(request: ChatCompletionRequest) -> dict[str, Any] | None:

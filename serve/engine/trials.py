@@ -10,20 +10,27 @@ import hashlib
 import json
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 from cachetools import LRUCache
 
 from serve.engine.protocol import EngineUnavailable
+from serve.lifecycle.admission import Admission, Bounds
 
-SECONDS = 4.0
-"""Of processor time, for one grammar: two on a quiet machine, where a processor has caches to itself."""
+SECONDS = 2.0
+"""Of processor time, for one grammar."""
 
 MAX_BYTES = 300 * 2**20
 """Of memory, for one grammar."""
 
+STEP_SECONDS = 0.005
+"""Of processor time, to find out what may come next in an answer, on average over a walk: the engine does so
+for every token, and all other answers wait."""
+
 AT_ONCE = 4
-"""Grammars under trial: they share what time there is, so that a small one need not wait for a large one."""
+"""Grammars under trial: they share what time there is, so that a small one need not wait for a large one. One
+place is kept for keys that have nothing under trial."""
 
 MAX_KEPT = 4096
 """Verdicts that are remembered, of a few hundred bytes at most each."""
@@ -38,12 +45,14 @@ class Verdict(NamedTuple):
     at: int
     error: str | None
     costly: bool
+    slow: bool
+    """It would take too long for every token."""
     seconds: float
     """Of processor time."""
 
     @property
     def good(self) -> bool:
-        return not self.costly and self.error is None
+        return not (self.costly or self.slow or self.error)
 
 
 class NotTried(EngineUnavailable):
@@ -60,13 +69,16 @@ class NotTried(EngineUnavailable):
 class Trials:
     """Grammars that have been tried, and the process in which they are, started again when it dies."""
 
-    def __init__(self, tokenizer: str, seconds: float = SECONDS, most: int = MAX_BYTES) -> None:
-        """`tokenizer` is xgrammar's, serialized; `most` is in bytes."""
+    def __init__(
+        self, tokenizer: str, seconds: float = SECONDS, most: int = MAX_BYTES, step: float = STEP_SECONDS
+    ) -> None:
+        """`tokenizer` is xgrammar's, serialized; `most` is in bytes, `step` in seconds for each token."""
         self._tokenizer = tokenizer.encode()
-        self._limits = {"seconds": seconds, "bytes": most}
+        self._limits = {"seconds": seconds, "bytes": most, "step": step}
         self.limits = f"{seconds:g} s of processor time or {most >> 20} MiB of memory"
         self._known: LRUCache[bytes, Verdict] = LRUCache(MAX_KEPT)
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._places = Admission("engine", "schemas", Bounds(inflight=AT_ONCE), changed=lambda: None)
+        self._places.open()
         self._running: set[asyncio.Task[Verdict]] = set()
         self._starting = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
@@ -83,20 +95,21 @@ class Trials:
     def pending(self) -> int:
         return len(self._pending)
 
-    async def verdict(self, *specs: Spec) -> Verdict:
-        """The verdict on several grammars together: the limits are for all of them.
+    async def verdict(self, *specs: Spec, key: str = "") -> Verdict:
+        """The verdict on several grammars together: the limits are for all of them. Who has to wait gets a
+        place by turns of their keys.
 
         Raises:
             NotTried: the process died, or had no time.
         """
-        key = hashlib.sha256(json.dumps(specs).encode()).digest()
-        if (known := self._known.get(key)) is None:
-            await self._turns.acquire()  # a client that goes leaves nothing behind in the line
+        digest = hashlib.sha256(json.dumps(specs).encode()).digest()
+        if (known := self._known.get(digest)) is None:
+            await self._places.enter(key, patient=True)  # a client that goes leaves nothing in the line
             task = asyncio.create_task(self._tried(specs))
             self._running.add(task)
-            task.add_done_callback(self._over)
+            task.add_done_callback(partial(self._over, key))
             # A compilation that was begun keeps its place: no more of them at once than there are places.
-            known = self._known[key] = await asyncio.shield(task)
+            known = self._known[digest] = await asyncio.shield(task)
         return known
 
     async def start(self) -> None:
@@ -118,9 +131,9 @@ class Trials:
         if self._reading:
             await self._reading
 
-    def _over(self, task: asyncio.Task[Verdict]) -> None:
+    def _over(self, key: str, task: asyncio.Task[Verdict]) -> None:
         self._running.discard(task)
-        self._turns.release()
+        self._places.leave(key)
         if not task.cancelled():
             task.exception()  # whoever asked may be gone
 
@@ -151,7 +164,7 @@ class Trials:
             if said["unknown"]:
                 waits.set_exception(NotTried())
             else:
-                waits.set_result(Verdict(said["at"], said["error"], said["costly"], said["seconds"]))
+                waits.set_result(Verdict(**{name: said[name] for name in Verdict._fields}))
         await process.wait()
         self._process = None
         for waits in self._pending.values():

@@ -42,7 +42,7 @@ from serve.engine import plugin
 from serve.engine.defaults import KV_CACHE_GIB_ON_CPU, LORA_MODULES, SEQUENCES, SEQUENCES_ON_CPU
 from serve.engine.numbers import Numbers, Watched
 from serve.engine.protocol import Answer, EngineDied, NoNumbers, served_name
-from serve.engine.shapes import as_compiled, check_grammar, check_shape, shapes
+from serve.engine.shapes import check_grammar, check_shape, hold, shapes
 from serve.engine.trials import Trials
 from serve.engine.vllm_terms import in_vllms_terms
 from serve.errors import ApiError
@@ -182,8 +182,7 @@ class VllmEngine:
         asked = shapes(request)
         rendered = await self._render(request)
         if asked and self._trials and not isinstance(rendered, ErrorResponse):
-            request.structured_outputs = as_compiled(request.structured_outputs)
-            await check_grammar(self._trials, request.extract_structured_outputs(), asked)
+            await check_grammar(self._trials, hold(request), asked, request.cache_salt or "")
         return rendered
 
     async def _events(

@@ -12,8 +12,8 @@ MAX_EXPANDED = 512
 MAX_NESTED = 80
 """The same within a repetition of repetitions, where the ways to read a text multiply."""
 
-_TOKEN = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\{(\d*)(,?)(\d*)\}|.", re.DOTALL)
-
+TOKEN = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\{(\d*)(,?)(\d*)\}|.", re.DOTALL)
+"""One thing of a pattern; the groups are of a repetition."""
 
 _UNICODE = re.compile(r"(?<!\\)(?:\\\\)*\\[pP]")
 """Classes of Unicode: thousands of ranges in a few characters."""
@@ -44,7 +44,7 @@ def _measured(pattern: str) -> int | str:
     """The size, or what about the repetitions is too large."""
     sizes, last = [0], 0  # of the groups that are open, and of what a repetition would repeat
     repeating, varied = [False], False  # whether these hold repetitions themselves
-    for token in _TOKEN.finditer(pattern):
+    for token in TOKEN.finditer(pattern):
         text = token.group()
         if text == "(":
             sizes.append(0)

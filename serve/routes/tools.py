@@ -10,7 +10,6 @@ from typing import Any
 from data.drafts import modern
 from data.errors import shown
 from data.schemas import schema_problem
-from serve.engine.defaults import LONG
 from serve.errors import ApiError
 from serve.routes.patterns import size, too_large
 from serve.routes.references import expanded, run_in_circles
@@ -49,10 +48,6 @@ MAX_CHOICES = 2**12
 MAX_PAIRS = 2**19
 """The same times an object's properties again, over all schemas of a request: a second or two to compile."""
 
-UNROLLED = 128
-MAX_LENGTHS = 256
-"""Characters of all different lengths of strings in a request, as far as grammars write them out."""
-
 _COUNTS = (
     "minItems",
     "maxItems",
@@ -84,7 +79,7 @@ def check_schemas(body: dict[str, Any]) -> None:
     """
     left = _Budget()
     for what, param, code, holder, key in _schemas(body):
-        problem = left.problem(holder[key], calls=key == "parameters")
+        problem = left.problem(holder[key])
         if problem is None:
             holder[key] = modern(holder[key])
             problem = schema_problem(_bare(holder[key]))
@@ -131,18 +126,14 @@ class _Budget:
     def __init__(self) -> None:
         self._values = self._characters = self._described = 0
         self._patterns = self._expanded = self._at_least = self._pairs = 0
-        self._lengths: set[tuple[int, int]] = set()
 
-    def problem(self, schema: dict[str, Any], calls: bool) -> str | None:
-        """Why the schema is too much, as the rest of a sentence; walks level by level, and not too far.
-
-        `calls` says whether it is a call that will be held to it, or the answer.
-        """
+    def problem(self, schema: dict[str, Any]) -> str | None:
+        """Why the schema is too much, as the rest of a sentence; walks level by level, and not too far."""
         level: list[Any] = [schema]
         for _ in range(MAX_DEPTH):
             below: list[Any] = []
             for node in level:
-                if problem := self._of_object(node) or self._of_string(node, calls):
+                if problem := self._of_object(node):
                     return problem
                 members = list(node.items()) if isinstance(node, dict) else [(None, one) for one in node]
                 for key, value in members:
@@ -176,22 +167,6 @@ class _Budget:
             return (
                 f"bring the request's objects to more than {MAX_PAIRS} properties when those of each are "
                 "squared, and multiplied by its counts"
-            )
-        return None
-
-    def _of_string(self, node: Any, calls: bool) -> str | None:
-        if not isinstance(node, dict) or not ("minLength" in node or "maxLength" in node):
-            return None
-        low, high = (
-            min(int(length), UNROLLED) if isinstance(length := node.get(key), int | float) else 0
-            for key in ("minLength", "maxLength")
-        )
-        self._lengths.add((low, 0 if calls and high > LONG else high))
-        # A length that must be costs less than one that may be.
-        if sum(low // 2 + high for low, high in self._lengths) > MAX_LENGTHS:
-            return (
-                f"bring the different lengths of strings in the request to more than {MAX_LENGTHS} "
-                f"characters, where each counts up to {UNROLLED}"
             )
         return None
 

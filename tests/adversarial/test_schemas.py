@@ -13,8 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import xgrammar
+from starlette.requests import Request
+from starlette.types import Message
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.sampling_params import StructuredOutputsParams
 from vllm.tool_parsers.structural_tag_registry import get_model_structural_tag
@@ -22,10 +25,11 @@ from vllm.tool_parsers.tool_strict_level import ToolStrictLevel
 
 from data import schemas
 from data.schemas import argument_problem, schema_problem
-from serve.engine.defaults import LONG
-from serve.engine.shapes import as_compiled, check_grammar, check_shape, shapes
+from serve.engine.lengths import HELD, lighter, longest_held
+from serve.engine.shapes import check_grammar, check_shape, hold, shapes
 from serve.engine.trials import NotTried, Trials
 from serve.errors import ApiError
+from serve.routes.chat_request import parse
 from serve.routes.patterns import too_large
 from serve.routes.tools import check_schemas
 
@@ -77,23 +81,23 @@ def request(parameters: list[Schema], answer: Schema | None = None) -> ChatCompl
 def grammar(asked: ChatCompletionRequest) -> StructuredOutputsParams | None:
     """What vLLM's parser for Hermes makes of a request."""
     if not asked.tools:
-        return asked.extract_structured_outputs()
+        return hold(asked)
     tag = get_model_structural_tag(
         "hermes", asked.tools, "auto", False, strict_level=ToolStrictLevel.PARAMETER
     )
     assert tag is not None
-    return as_compiled(StructuredOutputsParams(structural_tag=json.dumps(tag.model_dump())))
+    made = StructuredOutputsParams(structural_tag=json.dumps(tag.model_dump()))
+    return hold(asked.model_copy(update={"structured_outputs": made, "response_format": None}))
 
 
 async def check(trials: Trials, asked: ChatCompletionRequest) -> None:
-    await check_grammar(trials, grammar(asked), shapes(asked))
+    found = shapes(asked)
+    await check_grammar(trials, grammar(asked), found)
 
 
 COSTLY: dict[str, Schema] = {
     # The audit's.
     "counts of many properties": of(600, STRING, minProperties=300, maxProperties=400),
-    "alternatives of lengths": {"anyOf": [STRING | {"minLength": n} for n in range(1500)]},
-    "many long strings": of(300, lambda n: STRING | {"minLength": 9700 + n}),
     "very many properties": of(4000, {}),
     # Not the audit's.
     "few properties, many counts": of(512, STRING, minProperties=8, maxProperties=8),
@@ -207,6 +211,28 @@ def test_who_leaves_the_line_is_not_tried(loop: asyncio.Runner, trials: Trials) 
     assert loop.run(leave()) <= 5
 
 
+def test_keys_take_turns(loop: asyncio.Runner, trials: Trials) -> None:
+    async def together() -> int:
+        over = 0
+
+        async def greedy(number: int) -> None:
+            nonlocal over
+            large = of(500, STRING, minProperties=9, maxProperties=9, title=f"greedy {number}")
+            await trials.verdict(("json", json.dumps(large)), key="greedy")
+            over += 1
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(12):
+                group.create_task(greedy(number))
+            await asyncio.sleep(0)
+            for number in range(3):
+                small = STRING | {"title": f"honest {number}"}
+                await trials.verdict(("json", json.dumps(small)), key="honest")
+            return over
+
+    assert loop.run(together()) <= 6
+
+
 def test_a_process_that_dies_is_started_again(loop: asyncio.Runner, trials: Trials) -> None:
     async def killed() -> None:
         await trials.verdict(("json", "{}"))
@@ -233,9 +259,6 @@ def test_a_process_that_dies_is_started_again(loop: asyncio.Runner, trials: Tria
         (of(10, of(64, STRING, maxProperties=64)), "squared"),
         (of(512, STRING, minProperties=8, maxProperties=8), "squared"),
         (of(3, of(500, {})), "squared"),
-        ({"anyOf": [STRING | {"minLength": n} for n in range(140)]}, "different lengths"),
-        (of(30, lambda n: STRING | {"maxLength": 200 + n, "minLength": n}), "different lengths"),
-        ({"type": "array", "items": [STRING | {"maxLength": n} for n in range(1, 40)]}, "different lengths"),
     ],
 )
 def test_an_answers_bounds_add_up(schema: Schema, told: str) -> None:
@@ -245,21 +268,151 @@ def test_an_answers_bounds_add_up(schema: Schema, told: str) -> None:
     assert caught.value.code == "invalid_response_schema"
 
 
-def test_long_lengths_are_for_the_model_to_keep_in_calls() -> None:
-    schema = of(
-        60,
-        lambda n: STRING | {"maxLength": 40 + n},
-        default={"maxLength": 99},
-        required=["maxLength"],
-    )
-    schema["properties"] |= {"maxLength": STRING | {"maxLength": LONG}, "c": {"const": {"maxLength": 99}}}
-    check_schemas({"tools": [{"type": "function", "function": {"name": "a", "parameters": schema}}]})
-    tag = grammar(request([schema]))
-    assert tag is not None
-    held = json.loads(tag.structural_tag or "")["format"]["tags"][0]["content"]["json_schema"]["properties"]
-    assert held["p0"] == STRING
-    assert held["maxLength"] == STRING | {"maxLength": LONG}
-    assert held["c"] == {"const": {"maxLength": 99}}
+def test_others_are_answered_while_schemas_are_checked() -> None:
+    schema = {"anyOf": [STRING | {"pattern": f"^.{{20}}{n}$"} for n in range(200)]}
+    asked = request([schema]).model_dump(include={"model", "messages", "tools"}, exclude_none=True)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": json.dumps(asked).encode()}
+
+    async def parsed() -> int:
+        steps = 0
+        work = asyncio.ensure_future(parse(Request({"type": "http", "method": "POST"}, receive)))
+        while not work.done():
+            await asyncio.sleep(0)
+            steps += 1
+        assert len(work.result()["tools"]) == 1
+        return steps
+
+    assert asyncio.run(parsed()) > 10
+
+
+# Lengths and repetitions: nothing is held to those that would cost most.
+
+
+LONG: dict[str, Schema] = {
+    # The audit's.
+    "alternatives of lengths": {"anyOf": [STRING | {"minLength": n} for n in range(1500)]},
+    "many long strings": of(300, lambda n: STRING | {"minLength": 9700 + n}),
+    # Not the audit's.
+    "lengths of a database": of(60, lambda n: STRING | {"minLength": 1, "maxLength": 40 + n}),
+    "lengths at both ends": of(30, lambda n: STRING | {"maxLength": 200 + n, "minLength": n}),
+    "a name of any file": of(9, STRING | {"pattern": "^[^/]{1,255}$"}),
+    "a text": STRING | {"pattern": "^.{1,200}$"},
+    "exactly so many": of(1, STRING | {"pattern": "^[0-9a-f]{200}$"}),
+}
+
+
+@pytest.mark.parametrize("schema", LONG.values(), ids=LONG)
+def test_what_is_long_is_taken_at_little_cost(loop: asyncio.Runner, trials: Trials, schema: Schema) -> None:
+    loop.run(check(trials, request([schema])))
+    loop.run(check(trials, request([], schema)))
+
+
+def test_the_shortest_lengths_are_held() -> None:
+    properties = {
+        "maxLength": STRING | {"maxLength": 20},
+        "short": STRING | {"maxLength": 30, "minLength": 2},
+        "long": STRING | {"maxLength": 40, "minLength": 3},
+        "longest": STRING | {"maxLength": 255},
+        "const": {"const": {"maxLength": 99}},
+        "enum": {"type": ["string", "null"], "maxLength": HELD + 1},
+    }
+    schema = {"type": "object", "properties": properties, "required": ["maxLength"]}
+    for asked in (request([schema]), request([], schema)):
+        made = grammar(asked)
+        assert made is not None
+        held = (
+            made.json or json.loads(made.structural_tag or "")["format"]["tags"][0]["content"]["json_schema"]
+        )
+        assert isinstance(held, dict)
+        assert held["properties"] == {
+            "maxLength": STRING | {"pattern": "^.{0,20}$"},
+            "short": STRING | {"pattern": "^.{2,30}$"},
+            "long": STRING | {"minLength": 3},
+            "longest": STRING,
+            "const": {"const": {"maxLength": 99}},
+            "enum": {"type": ["string", "null"]},
+        }
+        assert [one.schema for one in shapes(asked)] == [held]
+
+
+@pytest.fixture(scope="module")
+def compiler() -> xgrammar.GrammarCompiler:
+    return xgrammar.GrammarCompiler(xgrammar.TokenizerInfo.deserialize_json(tokenizer()), max_threads=1)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        STRING | {"maxLength": 3},
+        STRING | {"minLength": 2, "maxLength": 5},
+        STRING | {"minLength": 4},
+        STRING | {"maxLength": 0},
+        STRING | {"minLength": 3, "maxLength": 3.0},
+        {"type": ["string", "null"], "maxLength": HELD},
+        STRING | {"minLength": HELD},
+        STRING | {"pattern": "^[ab]{2,128}$"},
+    ],
+)
+def test_a_length_that_is_held_is_held_exactly(compiler: xgrammar.GrammarCompiler, schema: Schema) -> None:
+    compiled = compiler.compile_json_schema(json.dumps(lighter(schema, longest_held([schema]))))
+    for length in {*range(8), *range(HELD - 1, HELD + 2), 127, 128, 129}:
+        text = "ab" * (length // 2) + "a" * (length % 2)
+        matcher = xgrammar.GrammarMatcher(compiled)
+        held = matcher.accept_string(json.dumps(text)) and matcher.accept_token(0)
+        assert held == jsonschema_rs.is_valid(schema, text), length
+
+
+@pytest.mark.parametrize(
+    ("pattern", "held"),
+    [
+        ("^.{1,200}$", "^.{1,}$"),
+        ("^[a-z]{129}x{2,}$", "^[a-z]{128,}x{2,}$"),
+        ("^[à-ÿ]😀\u00e0$", r"^[\u00e0-\u00ff]\u{1f600}\u00e0$"),
+        ("^a{200,}[{200}]\\{200\\}b{0,128}$", "^a{128,}[{200}]\\{200\\}b{0,128}$"),
+    ],
+)
+def test_patterns_are_put_as_xgrammar_makes_automata_of_them(pattern: str, held: str) -> None:
+    schema = {"patternProperties": {pattern: STRING | {"pattern": pattern}}}
+    assert lighter(schema, 0) == {"patternProperties": {held: STRING | {"pattern": held}}}
+
+
+@pytest.mark.parametrize("kind", ["a pattern", "an answer"])
+def test_what_takes_long_for_each_token_is_named(loop: asyncio.Runner, kind: str) -> None:
+    """No schema is known that does, so the limit is none."""
+    pattern = of(1, STRING | {"pattern": "^[a-z]{4}$"})
+    asked = request([pattern]) if kind == "a pattern" else request([], of(2, STRING))
+
+    async def tried() -> None:
+        hurried = Trials(tokenizer(), step=0)
+        try:
+            await check(hurried, asked)
+        finally:
+            await hurried.close()
+
+    with pytest.raises(ApiError, match="of processor time to find out what each token") as caught:
+        loop.run(tried())
+    assert (caught.value.status, caught.value.code) == (400, "schema_too_costly")
+    named = "tools[0].function.parameters" if kind == "a pattern" else "response_format.json_schema.schema"
+    assert caught.value.param == named
+
+
+# Seconds for each token, in the engine, if they got there: xgrammar makes no automaton of them.
+SEARCHED: dict[str, Schema] = {
+    "a quotation mark": of(1, STRING | {"pattern": '^"(.{1,8}){1,10}"$'}),
+    "a backslash": of(1, STRING | {"pattern": r"^C:\\[a-z]+$"}),
+    "a tab, in a name": {"type": "object", "patternProperties": {r"^\t(.{1,8}){1,8}$": STRING}},
+}
+
+
+def test_what_is_no_automaton_is_named(loop: asyncio.Runner, trials: Trials) -> None:
+    for schema in SEARCHED.values():
+        with pytest.raises(ApiError, match="JSON escapes") as caught:
+            loop.run(check(trials, request([of(2, STRING), schema])))
+        assert caught.value.code == "invalid_tool_schema"
+        assert caught.value.param == "tools[1].function.parameters"
+    loop.run(check(trials, request([of(1, STRING | {"pattern": "^é(.{1,8}){1,8}$"})])))
 
 
 @pytest.mark.parametrize("pattern", [r"(?i)\p{L}{115}\p{L}{115}", r"\P{L}{120}", r"[\p{Han}]{9}", r"\\\pN"])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from serve.engine import trials
-from serve.engine.defaults import LONG
+from serve.engine.lengths import HELD, UNROLLED
 from serve.registry import strict_json
 from serve.routes import chat_request, fields, patterns, tools
 from serve.routes.bounds import SCHEMA
@@ -95,9 +95,9 @@ def test_the_other_bounds() -> None:
         f"{tools.MAX_PROPERTIES} properties in one object, times",
         f"`maxProperties` {tools.MAX_CHOICES} at most",
         f"times these counts {tools.MAX_PAIRS}",
-        f"lengths of strings {tools.MAX_LENGTHS}",
-        f"counts up to {tools.UNROLLED}",
-        f"`maxLength` beyond {LONG}",
+        f"until these are {HELD} characters together",
+        f"repetitions beyond {UNROLLED}",
+        f"{trials.STEP_SECONDS * 1000:g} ms of processor time for each token",
         f"{trials.SECONDS:g} s of processor time",
         f"{trials.MAX_BYTES >> 20} MiB, or",
         f"{tools.MAX_PATTERNS_EXPANDED} over all patterns",
