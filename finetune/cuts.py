@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import accumulate, chain, pairwise
 from typing import Any
 
+from data.control_tokens import ControlTokens
 from finetune.render import Piece
 
 Span = tuple[int, int]
@@ -31,22 +32,25 @@ class Encoder:
 
     GPT-2's splitter allows more cuts, see `_cuts_lines`: where an answer starts on a line of its own, there
     is nothing to check, and the ids of long lines can be remembered.
+
+    Texts may be hidden ones of `controls`: a `stop` that a message spells is none of those above.
     """
 
     def __init__(self, tokenizer: Any, stop: str) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
+        self.controls = ControlTokens(tokenizer)
         self._stop, self._stop_id = stop, tokenizer.token_to_id(stop)
         added = tokenizer.get_added_tokens_decoder()
-        self._special = {number: token.content for number, token in added.items() if token.special}
+        self._special = {number for number, token in added.items() if token.special}
         self._can_cut = _cuts(list(added.values()), stop, tokenizer.pre_tokenizer)
         self._can_cut_lines = self._can_cut and _cuts_lines(tokenizer, list(added.values()))
         self._opening = lru_cache(maxsize=1024)(self.encode)
         self._lines: dict[str, list[int]] = {}
 
     def encode(self, text: str) -> list[int]:
-        return self._encode_all([text])[0]
+        return self.controls.encode([text])[0]
 
     def joined(self, text: str, spans: list[Span]) -> tuple[list[int], list[Span]] | None:
         """`text`'s ids and each span's place among them; None where a span is not encoded as it is alone.
@@ -93,7 +97,7 @@ class Encoder:
         edges = [0, *chain.from_iterable(lines), len(text)]
         pieces = [text[start:end] for start, end in pairwise(edges)]  # each second one is a long line
         unknown = [piece for piece in pieces if piece not in self._lines]
-        found = dict(zip(unknown, self._encode_all(unknown), strict=True))
+        found = dict(zip(unknown, self.controls.encode(unknown), strict=True))
         ids = list(
             chain.from_iterable(
                 self._lines[piece] if piece in self._lines else found[piece] for piece in pieces
@@ -123,7 +127,7 @@ class Encoder:
                 pieces.append(text[at:behind])
                 at = behind
             ends.append(len(pieces) - 1)
-        encoded = self._encode_all([*pieces, *(text[start:end] for start, end in spans)])
+        encoded = self.controls.encode([*pieces, *(text[start:end] for start, end in spans)])
         for number, (start, end), alone in zip(ends, spans, encoded[len(pieces) :], strict=True):
             opening = pieces[number][: start - end]
             if encoded[number] != self._opening(opening) + alone:
@@ -135,20 +139,11 @@ class Encoder:
         ]
         return list(chain.from_iterable(encoded[: len(pieces)])), places
 
-    def specials_in(self, ids: list[int]) -> list[str]:
-        """The control tokens among `ids`, by name."""
-        return [self._special[number] for number in ids if number in self._special]
-
     def pieces(self, ids: Sequence[int]) -> list[Piece]:
         from tokenizers.decoders import DecodeStream
 
         stream = DecodeStream(skip_special_tokens=False)
         return [Piece(stream.step(self._tokenizer, number) or "", number in self._special) for number in ids]
-
-    def _encode_all(self, texts: list[str]) -> list[list[int]]:
-        # The fast call leaves out offsets, a fifth of the time.
-        encoded = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [one.ids for one in encoded]
 
 
 def _cuts(added: list[Any], stop: str, splitter: Any) -> bool:

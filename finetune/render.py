@@ -19,7 +19,10 @@ Learn = Literal["all", "last", "tool_calls"]
 TEMPLATE = "chat_template.jinja"
 
 VERSION = 2
-"""Raised whenever a renderer writes other tokens than before; adapters learnt from those do not fit."""
+"""Raised whenever a renderer writes other tokens than before; adapters learnt from those do not fit.
+
+It was not when control tokens in messages became text: of all other messages the tokens are the same.
+"""
 
 Chat = Conversation | Mapping[str, Any]
 """A conversation, or the same as OpenAI writes it."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from data import digest
-from data.chat import AssistantMessage, Conversation, Message, Tool
+from data.chat import Conversation, Message, Tool
 from data.errors import UserError
 from data.manifest import RendererId
 from finetune.cuts import Encoder
@@ -21,17 +21,20 @@ from finetune.render import (
     request_of,
     targets,
 )
-from finetune.template import ChatTemplate, as_served, one_string
+from finetune.template import ChatTemplate, as_served
+
+Given = tuple[list[dict[str, Any]], list[dict[str, Any]] | None]
+"""Messages and tools, as `as_served` gives them."""
 
 Span = tuple[str, str]
 """The text that asks for an answer, and the answer up to its stop token."""
 
 
 class TemplateRenderer:
-    """Text by the template, tokens by `tokenizer.json`; special tokens written in a message are parsed.
+    """Text by the template, tokens by `tokenizer.json`; only the template writes control tokens.
 
-    vLLM parses them too, so what stands in a prompt is the same on both sides. An answer to be learnt must
-    not hold one: the model would learn to end its turn, or to open another's, in the middle of its words.
+    What spells one in a message is text, in prompts and in answers, as it is where the base is served: see
+    `data/control_tokens.py`. Below, "text" is a hidden one of that module.
     """
 
     def __init__(
@@ -62,8 +65,10 @@ class TemplateRenderer:
     def prompt(
         self, messages: Sequence[Message | Mapping[str, Any]], tools: Sequence[Tool | Mapping[str, Any]] = ()
     ) -> list[int]:
-        given, definitions = as_served(request_of(messages, tools))
-        return self._encoder.encode(self._template.render(given, definitions, ask=True))
+        [text] = self._encoder.controls.rendered(
+            as_served(request_of(messages, tools)), lambda given: [self._template.render(*given, ask=True)]
+        )
+        return self._encoder.encode(text)
 
     def samples(self, conversation: Chat, learn: Learn = "all") -> list[Sample]:
         """One row for all targets where each of them stands in it just as it would alone, else one each."""
@@ -72,8 +77,8 @@ class TemplateRenderer:
         if not positions:
             return []
         spans, whole = self._spans(conversation, positions)
-        row = self._in_one_pass(conversation, positions, spans, whole)
-        return [row] if row else self._each_alone(conversation, positions, spans)
+        row = self._in_one_pass(spans, whole)
+        return [row] if row else [Sample.of(*map(self._encoder.encode, span)) for span in spans]
 
     def pieces(self, ids: Sequence[int]) -> list[Piece]:
         return self._encoder.pieces(ids)
@@ -81,10 +86,14 @@ class TemplateRenderer:
     def _spans(self, conversation: Conversation, positions: list[int]) -> tuple[list[Span], str]:
         """The text of each target, and of everything up to the end of the last one's message."""
         messages, tools = as_served(conversation)
-        prefix = self._template.prefixes(messages[: positions[-1] + 1], tools)
+
+        def render(given: Given) -> list[str]:
+            prefix = self._template.prefixes(*given)
+            return [text for at in positions for text in (prefix(at, True), prefix(at + 1, False))]
+
+        texts = self._encoder.controls.rendered((messages[: positions[-1] + 1], tools), render)
         spans, after = [], ""
-        for position in positions:
-            before, after = prefix(position, True), prefix(position + 1, False)
+        for position, before, after in zip(positions, texts[::2], texts[1::2], strict=True):
             if not after.startswith(before):
                 raise UserError(
                     f"the base's chat template rewrites what stands before message {position + 1}, so no"
@@ -97,9 +106,7 @@ class TemplateRenderer:
             spans.append((before, answer[: end + len(self._stop)]))
         return spans, after
 
-    def _in_one_pass(
-        self, conversation: Conversation, positions: list[int], spans: list[Span], whole: str
-    ) -> Sample | None:
+    def _in_one_pass(self, spans: list[Span], whole: str) -> Sample | None:
         """One row, or None where the template or the tokenizer makes a target look different in it.
 
         As text, each target's prompt and answer must be the start of `whole`; as tokens, see
@@ -115,41 +122,6 @@ class TemplateRenderer:
             return None
         ids, learnt = encoded
         mask = [0] * len(ids)
-        for position, (start, stop) in zip(positions, learnt, strict=True):
-            self._check(conversation, position, ids[start:stop])
+        for start, stop in learnt:
             mask[start:stop] = [1] * (stop - start)
         return Sample(ids, mask)
-
-    def _each_alone(
-        self, conversation: Conversation, positions: list[int], spans: list[Span]
-    ) -> list[Sample]:
-        rows = []
-        for position, (before, answer) in zip(positions, spans, strict=True):
-            completion = self._encoder.encode(answer)
-            self._check(conversation, position, completion)
-            rows.append(Sample.of(self._encoder.encode(before), completion))
-        return rows
-
-    def _check(self, conversation: Conversation, position: int, completion: list[int]) -> None:
-        """UserError where a special token in the answer comes from its words, not from the template."""
-        inside = self._encoder.specials_in(completion[:-1])
-        if not inside:
-            return
-        target = conversation.messages[position]
-        assert isinstance(target, AssistantMessage)
-        words = _words(target)
-        for token in inside:
-            if token == self._stop or any(token in word for word in words):
-                raise UserError(
-                    f"message {position + 1} holds {token!r}, a control token of this base, so learning"
-                    " it would break the answer; write it differently, drop the conversation or set the"
-                    " message's weight to 0."
-                )
-
-
-def _words(message: AssistantMessage) -> list[str]:
-    """Everything that an answer says, as the template writes it."""
-    words = [one_string(message.content)]
-    for call in message.tool_calls:
-        words += [call.function.name, json.dumps(call.function.parsed(), ensure_ascii=False)]
-    return words

@@ -38,7 +38,7 @@ from vllm.v1.structured_output import backend_xgrammar
 from data.cores import share_cores
 from data.mistakes import first_error
 from data.probes import TOP
-from serve.engine import plugin
+from serve.engine import plugin, rendering
 from serve.engine.defaults import KV_CACHE_GIB_ON_CPU, LORA_MODULES, SEQUENCES, SEQUENCES_ON_CPU
 from serve.engine.numbers import Numbers, Watched
 from serve.engine.protocol import Answer, EngineDied, NoNumbers, served_name
@@ -232,6 +232,7 @@ class VllmEngine:
 def _client(settings: Settings) -> tuple[Namespace, Any]:
     """vLLM's arguments, and its AsyncLLM once the engine's process is ready."""
     _set_environment()
+    rendering.install()
     backend_xgrammar.validate_xgrammar_grammar = _tried_before
     args = _arguments(settings)
     config = AsyncEngineArgs.from_cli_args(args).create_engine_config(UsageContext.OPENAI_API_SERVER)

@@ -11,20 +11,28 @@ from data.chat import Conversation, Message
 
 
 class ServedPrompts:
-    """Prompt token ids as vLLM 0.32 computes them for the model in `folder`.
+    """Prompt token ids as vLLM 0.32 computes them for the model in `folder`, with the server's renderer.
 
     `template` None means Mistral's tokenizer mode; else the Jinja file and the options of `serve/engine`.
+    `plain` means vLLM's own renderer, which reads control tokens out of messages.
     """
 
-    def __init__(self, folder: Path, template: Path | None) -> None:
+    def __init__(self, folder: Path, template: Path | None, plain: bool = False) -> None:
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         from starlette.datastructures import State
         from vllm import AsyncEngineArgs
         from vllm.config import VllmConfig
         from vllm.entrypoints.launchers.cli_args import make_arg_parser
         from vllm.entrypoints.launchers.render.app_state import init_render_app_state
+        from vllm.renderers.registry import RENDERER_REGISTRY
         from vllm.utils.argparse_utils import FlexibleArgumentParser
 
+        from serve.engine import rendering
+
+        if plain:
+            RENDERER_REGISTRY.renderers["hf"] = ("vllm.renderers.hf", "HfRenderer")
+        else:
+            rendering.install()
         line = ["--model", str(folder), "--enable-auto-tool-choice"]
         if template is None:
             line += ["--tokenizer-mode", "mistral", "--tool-call-parser", "mistral"]
@@ -41,14 +49,18 @@ class ServedPrompts:
 
     def __call__(self, messages: list[Message], conversation: Conversation) -> list[int]:
         """ValueError (or vLLM's kind of it) where the server would answer 400."""
+        return self.of_request(conversation.model_copy(update={"messages": messages}).plain())
+
+    def of_request(self, body: dict[str, Any]) -> list[int]:
+        """The same of a body in vLLM's terms."""
         from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 
-        plain = conversation.model_copy(update={"messages": messages}).plain()
-        request = ChatCompletionRequest.model_validate({"model": "m", **plain})
+        request = ChatCompletionRequest.model_validate({"model": "m", **body})
         answer = self._loop.run_until_complete(self._renderer.render_chat(request))
         if not isinstance(answer, tuple):
             raise ValueError(answer.error.message)
         _, [engine_input] = answer
+        engine_input.get("prompt", "").encode()  # nothing of a disguise is left
         ids: list[int] = engine_input["prompt_token_ids"]
         return ids
 

@@ -14,6 +14,7 @@ from finetune.dataset import Dataset, prepare
 from finetune.intake import SKIPPED, Intake
 from finetune.preferences import Pairs, prepare_pairs
 from finetune.render import Renderer, open_renderer
+from tests.finetune.refusing import WORD, refusing_base
 
 USER, ANSWER = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
 GOOD = {"messages": [USER, ANSWER]}
@@ -23,19 +24,19 @@ BAD: dict[str, str] = {
     "cannot be read": "{broken",
     "breaks a rule": json.dumps(
         {"messages": [USER, ANSWER, {"role": "tool", "tool_call_id": "x", "content": "y"}]}),
-    "cannot be rendered": json.dumps({"messages": [USER, ANSWER | {"content": "a<|im_end|>"}]}),
+    "cannot be rendered": json.dumps({"messages": [USER, ANSWER | {"content": WORD}]}),
 }  # fmt: skip
 BAD_PAIRS = {
     "cannot be read": "[]",
     "breaks a rule": json.dumps({"prompt": [USER, {"role": "tool", "tool_call_id": "x", "content": "y"}]}
                                 | {"chosen": "a", "rejected": "b"}),
-    "cannot be rendered": json.dumps(PAIR | {"chosen": "a<|im_end|>"}),
+    "cannot be rendered": json.dumps(PAIR | {"chosen": WORD}),
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def renderer(base: Path) -> Renderer:
-    return open_renderer(base)
+def renderer(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Renderer:
+    return open_renderer(refusing_base(tmp_path_factory.mktemp("home"), base))
 
 
 Made = Callable[..., Dataset | Pairs]

@@ -19,6 +19,7 @@ from finetune.preferences import Pair, Pairs, prepare_pairs
 from finetune.render import Learn, Renderer, Sample, open_renderer
 from tests.finetune.conversations import arguments, conversations, texts
 from tests.finetune.mistral_files import write_tokenizer
+from tests.finetune.refusing import WORD, refusing_base
 
 
 def written(path: Path, rows: list[dict[str, Any]]) -> Source:
@@ -150,9 +151,10 @@ def test_broken_data_is_named(base: Path, tmp_path: Path) -> None:
     assert "a.jsonl:2: message 2: a tool message stands after a user" in refused(
         [written(path, [good, lost])], renderer
     )
-    unsafe = good | {"rejected": "b<|im_end|>"}
-    assert "a.jsonl:1: with the rejected answer: message 2 holds '<|im_end|>'" in refused(
-        [written(path, [unsafe])], renderer
+    unsaid = good | {"rejected": f"b {WORD}"}
+    refuses = open_renderer(refusing_base(tmp_path, base))
+    assert "a.jsonl:1: with the rejected answer: the base's chat template refuses" in refused(
+        [written(path, [unsaid])], refuses
     )
     named = written(path, [good]).model_copy(update={"format": "openai"})
     assert "a.jsonl: preferences are told apart by their keys" in refused([named], renderer)

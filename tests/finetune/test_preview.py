@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 
 from data.errors import UserError
 from finetune.preview import command
+from tests.finetune.refusing import WORD, refusing_base
 from tests.waiting import HUNG
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> \x1b[31m red"
@@ -22,7 +23,7 @@ def preview(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     talk = {
         "messages": [{"role": "user", "content": HOSTILE}, {"role": "assistant", "content": "olá\n 日本 "}]
     }
-    spoilt = {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "a<|im_end|>"}]}
+    spoilt = {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": WORD}]}
     file = tmp_path / "chats.jsonl"
     file.write_text(f"{json.dumps(talk)}\n{json.dumps(spoilt)}\n")
     command = [sys.executable, "-m", "finetune", "preview", str(file), *arguments]
@@ -67,11 +68,17 @@ def test_the_page_shows_each_token_and_runs_nothing(base: Path, tmp_path: Path) 
     assert learnt.replace("◌", "") == "olá⏎\n·日本·<|im_end|>"
 
 
-def test_the_terminal_shows_tokens_and_refusals(base: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def refusing(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing_base(tmp_path / "home", base)
+    monkeypatch.setenv("ENXERTO_HOME", str(tmp_path / "home"))
+
+
+def test_the_terminal_shows_tokens_and_refusals(refusing: None, tmp_path: Path) -> None:
     result = preview(tmp_path, "--sample", "1", "--sample", "2")
     assert result.returncode == 0, result.stderr
     assert "<script>alert(1)</script>" in result.stdout and "\x1b[31m" not in result.stdout
-    assert "message 2 holds '<|im_end|>'" in result.stdout
+    assert "refuses this conversation after message 2 (no)" in result.stdout
 
 
 def test_a_sample_that_is_not_there(base: Path, tmp_path: Path) -> None:
@@ -100,7 +107,7 @@ def test_a_sample_that_is_not_there_says_why(base: Path, tmp_path: Path, text: s
 
 def pairs(tmp_path: Path) -> Path:
     row = {"prompt": HOSTILE, "chosen": "olá\n 日本 ", "rejected": "<b>no</b> \x1b[31m"}
-    same = {"prompt": "x", "chosen": "yes", "rejected": "a<|im_end|>"}
+    same = {"prompt": "x", "chosen": "yes", "rejected": WORD}
     file = tmp_path / "pairs.jsonl"
     file.write_text(f"{json.dumps(row)}\n{json.dumps(same)}\n")
     return file
@@ -151,7 +158,7 @@ def test_the_page_shows_prompt_and_both_answers_of_a_preference(
     ]  # fmt: skip
 
 
-def test_the_terminal_shows_preferences_and_refusals(base: Path, tmp_path: Path) -> None:
+def test_the_terminal_shows_preferences_and_refusals(refusing: None, tmp_path: Path) -> None:
     result = shown(pairs(tmp_path), "--sample", "1", "--sample", "2")
     assert result.returncode == 0, result.stderr
     prompt, chosen, rejected = (
@@ -159,4 +166,4 @@ def test_the_terminal_shows_preferences_and_refusals(base: Path, tmp_path: Path)
     )
     assert prompt < chosen < rejected and "\x1b[31m" not in result.stdout
     assert "olá⏎" in result.stdout[chosen:rejected] and "<b>no</b>" in result.stdout[rejected:]
-    assert "preference 2" in result.stdout and "with the rejected answer: message" in result.stdout
+    assert "preference 2" in result.stdout and "with the rejected answer: the base's" in result.stdout

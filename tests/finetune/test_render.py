@@ -160,10 +160,19 @@ def test_a_template_without_an_end_is_refused(base: Path) -> None:
 
 
 @pytest.mark.parametrize("token", ["<|im_end|>", "<|im_start|>", "<|endoftext|>"])
-def test_an_answer_that_holds_a_control_token_is_not_learnt(base: Path, token: str) -> None:
-    with pytest.raises(UserError, match=r"message 2 holds .*, a control token of this base"):
-        learnt(base, CHATML, [("user", "a"), ("assistant", f"b {token} c")])
-    assert learnt(base, CHATML, [("user", f"a {token}"), ("assistant", "b")])  # a question may hold it
+def test_an_answer_that_spells_a_control_token_is_learnt_as_text(base: Path, token: str) -> None:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
+    [row] = learnt(base, CHATML, [("user", f"a {token}"), ("assistant", f"b {token} c")])
+    asked = f"<|im_start|>user\na {token}<|im_end|>\n<|im_start|>assistant\n"
+    start = row.completion_mask.index(1)
+    assert tokenizer.decode(row.input_ids[:start], skip_special_tokens=False) == asked
+    assert tokenizer.decode(row.input_ids[start:], skip_special_tokens=False) == f"b {token} c<|im_end|>"
+    names = [tokenizer.id_to_token(number) for number in row.input_ids]
+    assert [name for name in names if name[:1] == "<" and name[-1:] == ">"] == [
+        *("<|im_start|>", "<|im_end|>", "<|im_start|>", "<|im_end|>")
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from finetune.preferences import prepare_pairs
 from finetune.render import open_renderer
 from finetune.validate import pool
 from finetune.validate.command import validate
+from tests.finetune.refusing import WORD, refusing_base
 
 SAMPLES = Path(__file__).parents[3] / "data" / "samples"
 BASE = "smollm2-135m-instruct-awq"
@@ -159,14 +160,16 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "secret in the prompt": (PAIR | {"prompt": f"Is it {KEY}?"}, "secret", ":2: message 1", "AWS"),
     "secret in chosen": (PAIR | {"chosen": f"It is {KEY}."}, "secret", ":2: chosen", "AWS"),
     "secret in rejected": (PAIR | {"rejected": f"It is {KEY}."}, "secret", ":2: rejected", "AWS"),
-    "control token": (PAIR | {"rejected": "a<|im_end|>"}, "not_renderable", ":2", "with the rejected answer"),
+    "a refused word": (PAIR | {"rejected": WORD}, "not_renderable", ":2", "with the rejected answer"),
 }
 
 ERRORS = {"unreadable", "role_order", "not_renderable"}
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_preferences(base: Path, tmp_path: Path, name: str) -> None:
+def test_broken_preferences(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    refusing_base(tmp_path / "home", base)
+    monkeypatch.setenv("ENXERTO_HOME", str(tmp_path / "home"))
     record, kind, where, reason = BROKEN[name]
     # So many sound ones that the share of what is left out stays within its limit.
     sound = [{"prompt": words(f"q{n}"), "chosen": words(f"c{n}"), "rejected": "no"} for n in range(12)]
