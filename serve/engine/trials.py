@@ -28,7 +28,7 @@ STEP_SECONDS = 0.005
 """Of processor time, to find out what may come next in an answer, on average over a walk: the engine does so
 for every token, and all other answers wait."""
 
-AT_ONCE = 4
+AT_ONCE = 5
 """Grammars under trial: they share what time there is, so that a small one need not wait for a large one. One
 place is kept for keys that have nothing under trial."""
 
