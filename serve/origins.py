@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-SHOWN = ("x-adapter", "x-adapter-version", "x-adapter-digest", "retry-after")
+SHOWN = ("x-adapter", "x-adapter-version", "x-adapter-digest", "x-schema-unheld", "retry-after")
 """Headers of answers that a page may read."""
 
 

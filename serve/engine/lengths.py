@@ -7,7 +7,8 @@ takes up to 60 ms for each token of an answer. So nothing is held to what is lon
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from serve.routes.patterns import TOKEN
@@ -17,6 +18,9 @@ HELD = 64
 
 UNROLLED = 128
 """xgrammar's own bound: the most repetitions that it writes out."""
+
+NAMED = 8
+"""Schemas that are named in a header."""
 
 _NAMED = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
 """Members of a schema whose own members are names."""
@@ -40,6 +44,33 @@ def longest_held(schemas: Iterable[Any]) -> int:
             break
         longest = length
     return longest
+
+
+def unheld(schemas: Mapping[str, Any]) -> str | None:
+    """Return how many bounds of each of a grammar's schemas, by their places, `lighter` leaves to the model:
+    `PLACE maxLength*2 pattern*1, ...`; None where everything is held."""
+    longest = longest_held(schemas.values())
+    said = []
+    for place, schema in schemas.items():
+        if lost := Counter(keyword for node in _nodes(schema) for keyword in _lost(node, longest)):
+            said.append(" ".join((place, *(f"{keyword}*{count}" for keyword, count in lost.items()))))
+    more = [f"and {len(said) - NAMED} more"] if len(said) > NAMED else []
+    return ", ".join(said[:NAMED] + more) or None
+
+
+def _lost(node: dict[str, Any], longest: int) -> Iterator[str]:
+    """The keywords of a string's schema that `lighter` takes out, or takes something of."""
+    lengths, pattern = _lengths(node), node.get("pattern")
+    if lengths and lengths[0] <= lengths[1]:
+        low, high = lengths
+        if low > (0 if isinstance(pattern, str) else longest):
+            yield "minLength"
+        if high < math.inf and (isinstance(pattern, str) or high > longest):
+            yield "maxLength"
+    patterns = node.get("patternProperties")
+    for keyword, found in (("pattern", [pattern]), ("patternProperties", patterns or ())):
+        if any(isinstance(one, str) and TOKEN.sub(_repeated, one) != one for one in found):
+            yield keyword
 
 
 def lighter(schema: Any, longest: int, named: bool = False) -> Any:

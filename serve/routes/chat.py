@@ -18,6 +18,7 @@ from serve.routes.chat_answer import Label
 from serve.routes.chat_document import ANSWER, REQUEST
 from serve.routes.chat_request import check_prompt_logprobs, choose, parse, places, salt
 from serve.routes.stream import Stream
+from serve.routes.tools import UNHELD, unheld_lengths
 from serve.watch import WatchedChat
 
 T = TypeVar("T")
@@ -62,6 +63,8 @@ async def create(request: Request, key: Chatting, x_session: Session = None) -> 
         raise
     label = Label(asked, version, state.engine.base_name)
     label.headers |= left
+    if lengths := unheld_lengths(body):
+        label.headers[UNHELD] = lengths
     if isinstance(answer, dict):
         seen.answered(answer)
         await held.aclose()

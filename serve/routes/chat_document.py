@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from serve.routes.fields import FIELDS
 from serve.routes.parameters import DIGEST, example
+from serve.routes.tools import UNHELD
 
 REQUEST: dict[str, Any] = {
     "required": True,
@@ -100,6 +101,12 @@ ANSWER: dict[str, Any] = {
             ("x-adapter-version", "version"),
             ("x-adapter-digest", "digest"),
         )
+    }
+    | {
+        UNHELD: {
+            "description": "Bounds of the request's schemas that are left to the model, by their schema.",
+            "schema": {"type": "string"},
+        }
     },
 }
 """The route's answer with status 200."""

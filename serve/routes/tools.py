@@ -10,12 +10,16 @@ from typing import Any
 from data.drafts import modern
 from data.errors import shown
 from data.schemas import schema_problem
+from serve.engine.lengths import unheld
 from serve.errors import ApiError
 from serve.routes.patterns import size, too_large
 from serve.routes.references import expanded, run_in_circles
 
 MAX_DEPTH = 32
 """Objects and lists in each other; OpenAI's own limit is 10 objects."""
+
+UNHELD = "x-schema-unheld"
+"""Header of answers: which bounds of the request's schemas were left to the model."""
 
 MAX_VALUES = 8192
 """Members of objects and lists, over all schemas of a request, but for what only the model reads."""
@@ -85,6 +89,14 @@ def check_schemas(body: dict[str, Any]) -> None:
             problem = schema_problem(_bare(holder[key]))
         if problem:
             raise ApiError(f"The {what} {problem}; correct the schema.", code=code, param=param)
+
+
+def unheld_lengths(body: dict[str, Any]) -> str | None:
+    """Which bounds of its schemas are left to the model, for the header UNHELD; None where all are held."""
+    found = [(param, holder[key]) for _, param, _, holder, key in _schemas(body)]
+    calls = {param: schema for param, schema in found if param.startswith("tools")}
+    said = (unheld(one) for one in (calls, dict(found[len(calls) :])))
+    return ", ".join(one for one in said if one) or None
 
 
 def _schemas(body: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any], str]]:

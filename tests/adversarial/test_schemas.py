@@ -31,7 +31,7 @@ from serve.engine.trials import NotTried, Trials
 from serve.errors import ApiError
 from serve.routes.chat_request import parse
 from serve.routes.patterns import too_large
-from serve.routes.tools import check_schemas
+from serve.routes.tools import check_schemas, unheld_lengths
 
 Schema = dict[str, Any]
 
@@ -518,3 +518,39 @@ def test_all_documented_examples_pass_as_tools_of_one_request(loop: asyncio.Runn
     body = {"tools": tools}
     check_schemas(body)
     loop.run(check(trials, request([one["function"]["parameters"] for one in body["tools"]])))  # type: ignore[index]
+
+
+LONG = {"type": "string", "maxLength": 200}
+PLACE = "response_format.json_schema.schema"
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (of(2, {"type": "string", "maxLength": 20}), None),
+        (of(2, {"enum": ["a"], "default": LONG}), None),
+        ({"type": "object", "properties": {"maxLength": STRING}}, None),
+        (of(3, LONG), "maxLength*3"),
+        (of(1, {"type": "string", "minLength": 100}), "minLength*1"),
+        (of(1, {"type": "string", "pattern": "^[a-z]{2,200}$"}), "pattern*1"),
+        (of(1, {"type": "string", "pattern": "^[a-z]{2,100}$"}), None),
+        ({"type": "object", "patternProperties": {"^a{129}$": LONG}}, "patternProperties*1 maxLength*1"),
+        # 20 + 40 characters are held, and 50 more are not.
+        ({"anyOf": [LONG | {"maxLength": n} for n in (20, 40, 50)]}, "maxLength*1"),
+    ],
+    ids=str,
+)
+def test_an_answer_says_which_lengths_are_left_to_the_model(schema: Schema, said: str | None) -> None:
+    """By the grammar's own form: what it says is what is no more in it."""
+    answer = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    assert unheld_lengths({"response_format": answer}) == (said and f"{PLACE} {said}")
+    tool = {"type": "function", "function": {"name": "a", "parameters": schema}}
+    both = unheld_lengths({"tools": [tool, tool], "response_format": answer})
+    places = ("tools[0].function.parameters", "tools[1].function.parameters", PLACE)
+    assert both == (said and ", ".join(f"{place} {said}" for place in places))
+
+
+def test_the_header_is_bounded_and_ascii() -> None:
+    function = {"name": "ä", "parameters": {"type": "object", "properties": {"é\n": LONG}}}
+    said = unheld_lengths({"tools": [{"type": "function", "function": function}] * 128}) or ""
+    assert said.endswith(", and 120 more") and said.isascii() and len(said) < 512

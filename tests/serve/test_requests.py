@@ -574,3 +574,18 @@ def test_a_byte_order_mark_says_nothing(server: TinyServer) -> None:
         for before in (b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n"):
             assert client.post("/v1/chat/completions", content=before + body).status_code == 200
         assert client.post("/v1/chat/completions", content=b"\xef\xbb\xbf" * 2 + body).status_code == 400
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_says_which_bounds_it_was_not_held_to(server: TinyServer, stream: bool) -> None:
+    def asked(longest: int) -> str | None:
+        schema = {"type": "object", "properties": {"note": {"type": "string", "maxLength": longest}}}
+        form = {"type": "json_schema", "json_schema": {"name": "note", "schema": schema}}
+        body = {"messages": [HELLO], "response_format": form, "stream": stream}
+        answer = client.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 200
+        return answer.headers.get("x-schema-unheld")
+
+    with TestClient(server.app, headers=server.headers) as client:
+        assert asked(500) == "response_format.json_schema.schema maxLength*1"
+        assert asked(20) is None
