@@ -161,6 +161,10 @@ class VllmEngine:
             check_shape(request)
         except ValidationError as error:
             raise ApiError(f"The request is not valid: {first_error(error)}.", param=_field(error)) from None
+        except ApiError:
+            raise
+        except Exception as error:  # vLLM's checks have a kind of their own
+            raise self._api_error(create_error_response(error)) from error
         with self._numbers.watched(_id(request)) as seen:
             try:
                 answer = await self._chat.create_chat_completion(request)
