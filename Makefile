@@ -143,7 +143,7 @@ test: $(DEV) $(SYSTEM) check base ## all tests, with the real vLLM, AutoAWQ and 
 test-slow: $(DEV) $(SYSTEM) base ## the same with larger numbers
 	@$(BIN)/python -m pytest -m "slow" $(ARGS)
 
-fuzz: $(DEV) base ## strangers' records, adapters, reports, exports and bytes, made up by the thousand (ARGS="--only data --seed 7")
+fuzz: $(DEV) base ## strangers' records, adapters, reports, exports, schemas and bytes, made up by the thousand (ARGS="--only data --seed 7")
 	@$(BIN)/python -m bench.fuzz $(ARGS)
 
 soak: $(DEV) base ## 20 000 requests to 12 adapters on 4 slots, always changing, each answer checked (ARGS="--requests 2000")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import psutil
 import pytest
 import xgrammar
 from starlette.requests import Request
@@ -27,7 +28,7 @@ from data import schemas
 from data.schemas import argument_problem, schema_problem
 from serve.engine.lengths import HELD, lighter, longest_held
 from serve.engine.shapes import check_grammar, check_shape, hold, shapes
-from serve.engine.trials import NotTried, Trials
+from serve.engine.trials import AT_ONCE, NotTried, Trials
 from serve.errors import ApiError
 from serve.routes.chat_request import parse
 from serve.routes.patterns import too_large
@@ -209,6 +210,27 @@ def test_who_leaves_the_line_is_not_tried(loop: asyncio.Runner, trials: Trials) 
         return trials.asked - before
 
     assert loop.run(leave()) <= 5
+
+
+def test_who_leaves_a_trial_leaves_no_room(loop: asyncio.Runner, trials: Trials) -> None:
+    """What is being compiled goes on."""
+
+    async def leave() -> int:
+        await trials.verdict(("json", "{}"))
+        most, large = 0, of(500, STRING, minProperties=9, maxProperties=9)
+        for turn in range(3):
+            texts = [json.dumps(large | {"title": f"left {turn} {n}"}) for n in range(AT_ONCE)]
+            asked = [asyncio.create_task(trials.verdict(("json", one), key=one)) for one in texts]
+            for _ in range(5):
+                await asyncio.sleep(0.02)
+                most = max(most, len(psutil.Process(trials.pid).children()))
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+        await trials.verdict(("json", json.dumps(of(12, STRING))))
+        return most
+
+    assert 0 < loop.run(leave()) <= AT_ONCE
 
 
 def test_keys_take_turns(loop: asyncio.Runner, trials: Trials) -> None:
