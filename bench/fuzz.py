@@ -187,6 +187,7 @@ def _told(tally: beside.Tally, count: int) -> Measured:
 def tried(_: Path, count: int, seed: int) -> Measured:
     tally = fuzz_schemas.fuzz_schemas(count, count // 10, seed, vocabulary())
     rows = [{"end": end, "schemas": number} for end, number in sorted(tally.ends.items())]
+    rows.append({"end": "tried again", "schemas": tally.again})
     total, all_ = tally.ends.total(), count + count // 10
     goals = [
         Goal("compiled in time, or refused by name", f"all of {all_}", str(total), total == all_),

@@ -39,6 +39,7 @@ MAX_WORDS = 300
 class _Fork:
     task: int
     pid: int
+    seconds: float
     told: bytes = b""
 
 
@@ -56,7 +57,7 @@ def main() -> None:
             if not pid:
                 _run(task, theirs, compile_)
             os.close(theirs)
-            forks[ours] = _Fork(task["id"], pid)
+            forks[ours] = _Fork(task["id"], pid, task["seconds"])
     for fork in forks.values():
         os.kill(fork.pid, signal.SIGKILL)
 
@@ -85,14 +86,15 @@ def _answer(fork: _Fork) -> None:
     ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     slow = os.WIFEXITED(status) and os.WEXITSTATUS(status) == SLOW
     unknown = ended_by == signal.SIGALRM or not (ended_by or slow or status == 0)
+    seconds = used.ru_utime + used.ru_stime
     said = {
         "id": fork.task,
         "unknown": unknown,
         "at": len(began) - 1,
         "error": error.decode() or None,
-        "costly": bool(ended_by),
+        "costly": bool(ended_by) or seconds > fork.seconds,  # the timer goes in steps
         "slow": slow,
-        "seconds": used.ru_utime + used.ru_stime,
+        "seconds": seconds,
     }
     os.write(1, json.dumps(said).encode() + b"\n")
 

@@ -15,9 +15,10 @@ from typing import Any
 import psutil
 import xgrammar
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+from vllm.sampling_params import StructuredOutputsParams
 from vllm.v1.structured_output.request import get_structured_output_key
 
-from serve.engine.shapes import check_grammar, check_shape, shapes
+from serve.engine.shapes import Shape, check_grammar, check_shape, shapes
 from serve.engine.trials import MAX_BYTES, SECONDS, NotTried, Trials
 from serve.errors import ApiError
 from serve.routes.patterns import size, too_large
@@ -26,6 +27,7 @@ from tests.adversarial.test_schemas import Schema, grammar, request, tokenizer
 
 AT_ONCE = 8
 GROWTH_MB = 64
+AGAIN = 5
 CHECK_SECONDS = 0.02
 """On the event loop, where all others wait."""
 
@@ -50,7 +52,9 @@ class Tally:
     over: float = 0
     """The most seconds that the engine's compilation took beyond its verdict."""
     checked: float = 0
-    """The longest check on the event loop."""
+    """The longest that the event loop had to do with one, but for vLLM's own."""
+    again: int = 0
+    """How often nothing was found out at first."""
     grown_mb: float = 0
     processes: set[int] = field(default_factory=set)
 
@@ -216,18 +220,16 @@ async def _one(
     tally: Tally,
 ) -> None:
     asked, member = _body(example, calls)
-    began = time.thread_time()
     try:
         check_schemas(asked)
         parsed = _parsed(asked)
+        began = time.thread_time()
         check_shape(parsed)
-        found, made_ = shapes(parsed), grammar(parsed)
+        found = shapes(parsed)
         tally.checked = max(tally.checked, time.thread_time() - began)
-        await check_grammar(trials, made_, found, key)
-    except NotTried:
-        raise AssertionError("nothing was found out") from None
+        made_ = grammar(parsed)
+        await _checked(trials, made_, found, key, tally)
     except ApiError as error:
-        tally.checked = max(tally.checked, time.thread_time() - began)
         assert error.status == 400 and error.param == member, f"{error.status} {error.param}: {error}"
         assert str(error).isprintable() and 30 < len(str(error)) < 1000 and str(error).endswith("."), str(
             error
@@ -239,12 +241,25 @@ async def _one(
     tally.processes.add(trials.pid)
     kind, spec = get_structured_output_key(made_)
     verdict = await trials.verdict((kind.name.lower(), spec))
-    assert verdict.seconds < SECONDS + 0.5, f"taken after {verdict.seconds} s"
+    assert verdict.seconds <= SECONDS, f"taken after {verdict.seconds} s"
     seconds, used = await asyncio.wrap_future(engine.submit(_compile, info, kind.name, spec))
     assert used < MAX_BYTES, f"taken with {used} bytes"
     tally.ends["taken"] += 1
     tally.slowest, tally.largest = max(tally.slowest, verdict.seconds), max(tally.largest, used)
     tally.over = max(tally.over, seconds - verdict.seconds)
+
+
+async def _checked(
+    trials: Trials, made_: StructuredOutputsParams | None, found: list[Shape], key: str, tally: Tally
+) -> None:
+    """Send again, as the error says, what had no processor for a minute: trials come last on a machine."""
+    for _ in range(AGAIN):
+        try:
+            return await check_grammar(trials, made_, found, key)
+        except NotTried:
+            tally.again += 1
+            await asyncio.sleep(1)
+    raise AssertionError(f"nothing was found out, {AGAIN} times")
 
 
 def _body(schema: Schema, calls: bool) -> tuple[dict[str, Any], str]:
