@@ -1,6 +1,7 @@
 """A person at a terminal, played: commands typed in a folder, and what stood on the screen after each."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ class Desk:
             "PATH": f"{path}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(folder),
             "HF_HUB_OFFLINE": "1",
+            "MAKELEVEL": "0",  # of the make that this may run under
+            "MAKEFLAGS": "",
         }
         self.transcript: list[str] = []
         self.codes: dict[str, int] = {}
@@ -88,11 +91,12 @@ class Desk:
         self.transcript += ["", f"$ {line}", *self._told(shown)]
 
     def _told(self, lines: list[str]) -> list[str]:
-        """Without the places of this machine."""
+        """Without the places of this machine, which a terminal may have broken at its edge."""
         places = {str(self.home): "~/.cache/enxerto", str(self.folder): ".", str(Path.home()): "~"}
+        text = "\n".join(lines)
         for place, name in places.items():
-            lines = [line.replace(place, name) for line in lines]
-        return lines
+            text = re.sub("\n?".join(map(re.escape, place)), name, text)
+        return text.split("\n")
 
 
 def linked_home(home: Path, bases: Path) -> Path:
