@@ -55,7 +55,7 @@ class Tally:
 @st.composite
 def changed(draw: Any, valid: Any) -> Any:
     """A document with one to three of its values taken away, doubled, or put in the place of junk."""
-    document = copy.deepcopy(valid)
+    document = copy.deepcopy(valid)  # as is what is drawn: a later change may be within it
     for _ in range(draw(st.integers(1, 3))):
         within = document
         while True:
@@ -70,11 +70,11 @@ def changed(draw: Any, valid: Any) -> Any:
                 case "gone":
                     del within[key]
                 case "added" if isinstance(within, dict):
-                    within[draw(WORDS)] = draw(JUNK)
+                    within[draw(WORDS)] = copy.deepcopy(draw(JUNK))
                 case "doubled" if isinstance(within, list):
                     within.append(copy.deepcopy(within[key]))
                 case _:
-                    within[key] = draw(JUNK | WORDS | SPECIAL | JSON)
+                    within[key] = copy.deepcopy(draw(JUNK | WORDS | SPECIAL | JSON))
             break
     return document
 
