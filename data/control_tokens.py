@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from data.errors import UserError
+from data.strict_json import is_text
 
 Given = TypeVar("Given")
 
@@ -49,7 +50,7 @@ class ControlTokens:
         pair, or where the template looks for what is disguised, or changes it, so that the renderings differ.
         """
         plain = render(given)
-        if not all(map(_is_text, plain)):
+        if not all(map(is_text, plain)):
             raise UserError(
                 "the text holds half of a surrogate pair, which is no character; write it differently."
             )
@@ -74,7 +75,7 @@ class ControlTokens:
 
     def shown(self, text: str) -> str:
         """The text that a hidden one stands for."""
-        if not _is_text(text):
+        if not is_text(text):
             for sign, half in self._halves.items():
                 text = text.replace(half, sign)
         return text
@@ -104,7 +105,7 @@ class ControlTokens:
         return self._start.sub(lambda found: self._halves[found.group()], text)
 
     def _hides(self, text: str) -> bool:
-        return not _is_text(text) and self._written(text) != self._written(self.shown(text))
+        return not is_text(text) and self._written(text) != self._written(self.shown(text))
 
     def _written(self, text: str) -> list[tuple[int, str]]:
         """Control tokens as the tokenizer finds them, with their places."""
@@ -164,17 +165,6 @@ def _changed(value: Any, change: Callable[[str], str]) -> Any:
             items.append(_changed(item, change))
         return type(value)(items)
     return value
-
-
-def _is_text(text: str) -> bool:
-    """Whether there is no half of a surrogate pair in it; looking for one would take ten times as long."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _any_of(texts: Iterable[str]) -> re.Pattern[str]:

@@ -43,13 +43,25 @@ def _guarded(decode: Callable[..., Any], *arguments: Any) -> Any:
         raise RefusedError("a whole number has thousands of digits") from None
 
 
-def _refuse_lone_surrogates(value: Any) -> None:
+def is_text(text: str) -> bool:
+    """Whether there is no half of a surrogate pair in it; looking for one would take ten times as long."""
+    if text.isascii():
+        return True
     try:
-        json.dumps(value, ensure_ascii=False).encode()
+        text.encode()
     except UnicodeEncodeError:
-        raise RefusedError(
-            r"it holds half of a surrogate pair (\ud800 to \udfff), which is no character"
-        ) from None
+        return False
+    return True
+
+
+def is_whole(value: Any) -> bool:
+    """Whether no text in a JSON value holds half of a surrogate pair."""
+    return is_text(json.dumps(value, ensure_ascii=False))
+
+
+def _refuse_lone_surrogates(value: Any) -> None:
+    if not is_whole(value):
+        raise RefusedError(r"it holds half of a surrogate pair (\ud800 to \udfff), which is no character")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

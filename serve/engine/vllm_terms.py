@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from data.ids import fitting
+from data.strict_json import is_whole
 
 SMALLEST_TOP_P = 1e-9
 """vLLM refuses 0, which means the likeliest token alone; so does this. What is less may be 0 to a GPU."""
@@ -98,12 +99,9 @@ def _holds_half(arguments: str) -> bool:
     if "\\ud" not in arguments.lower():
         return False
     try:
-        json.dumps(json.loads(arguments), ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
+        return not is_whole(json.loads(arguments))
     except (ValueError, RecursionError):
-        pass  # which vLLM shows as {}, or is too deep
-    return False
+        return False  # vLLM shows it as {}, or it is too deep
 
 
 def _goes_on(body: dict[str, Any], mistral: bool) -> bool:

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from data.errors import shown
+from data.strict_json import is_whole
 
 MAX_VALUES = 2**19
 """Members of objects and arrays at most: an empty array is two bytes of text and 64 of memory."""
@@ -89,29 +90,21 @@ def _short(number: str) -> str:
 
 def _check_characters(value: Any) -> None:
     """ValueError for half of a surrogate pair, which JSON can escape and no UTF-8 can hold."""
-    if not _whole_characters(value):
+    if not is_whole(value):
         where = _half(value).removeprefix(".")
         raise ValueError(f"{shown(where) or 'its text'} holds half a character, an unpaired surrogate")
-
-
-def _whole_characters(value: Any) -> bool:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _half(value: Any) -> str:
     """The place of the first half of a character, as OpenAI's errors name places: `.messages[0].content`."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            if not _whole_characters(key):
+            if not is_whole(key):
                 return f".{key}"
-            if not _whole_characters(inner):
+            if not is_whole(inner):
                 return f".{key}{_half(inner)}"
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            if not _whole_characters(inner):
+            if not is_whole(inner):
                 return f"[{number}]{_half(inner)}"
     return ""

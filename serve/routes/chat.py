@@ -16,9 +16,9 @@ from serve.registry.records import Version
 from serve.routes.budget import most_tokens, reserve
 from serve.routes.chat_answer import Label
 from serve.routes.chat_document import ANSWER, REQUEST
-from serve.routes.chat_request import check_prompt_logprobs, choose, parse, places, salt
+from serve.routes.chat_request import check_prompt_logprobs, choose, parse, places, salt, unheld
 from serve.routes.stream import Stream
-from serve.routes.tools import UNHELD, unheld_lengths
+from serve.routes.tools import UNHELD
 from serve.watch import WatchedChat
 
 T = TypeVar("T")
@@ -47,6 +47,7 @@ async def create(request: Request, key: Chatting, x_session: Session = None) -> 
         check_prompt_logprobs(body, len(await request.body()), key, state.settings)
         asked, version = await choose(body, state.settings, state.registry, key, x_session)
         seen.serves(version)
+        lengths = await unheld(body)
         body["cache_salt"] = salt(state.salt, key)
         tokens = most_tokens(body, len(await request.body()), state.settings)
         left = await reserve(state.registry.storage.budgets, key, tokens, held, seen.used)
@@ -63,7 +64,7 @@ async def create(request: Request, key: Chatting, x_session: Session = None) -> 
         raise
     label = Label(asked, version, state.engine.base_name)
     label.headers |= left
-    if lengths := unheld_lengths(body):
+    if lengths:
         label.headers[UNHELD] = lengths
     if isinstance(answer, dict):
         seen.answered(answer)

@@ -3,8 +3,9 @@
 import asyncio
 import hmac
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 
@@ -16,8 +17,10 @@ from serve.registry.keys import Key
 from serve.registry.records import Version
 from serve.routes.bounds import check_bounds
 from serve.routes.fields import IGNORED, MAX_PROMPT_LOGPROBS
-from serve.routes.tools import check_schemas
+from serve.routes.tools import check_schemas, unheld_lengths
 from serve.settings import Settings
+
+T = TypeVar("T")
 
 MAX_VALUES = 2**16
 """Members of objects and lists, with the commas of texts: a long conversation has some thousands."""
@@ -31,6 +34,17 @@ MAX_NAMES = 8
 
 _CHECKS = ThreadPoolExecutor(1, "schemas")
 """Schemas within their bounds take up to a tenth of a second to check, in which others are answered."""
+
+
+async def unheld(body: dict[str, Any]) -> str | None:
+    """Which bounds of the request's schemas are left to the model, for the header UNHELD, if any."""
+    return await _of_schemas(body, unheld_lengths)
+
+
+async def _of_schemas(body: dict[str, Any], work: Callable[[dict[str, Any]], T]) -> T | None:
+    if body.get("tools") or body.get("response_format"):
+        return await asyncio.get_running_loop().run_in_executor(_CHECKS, work, body)
+    return None
 
 
 async def parse(request: Request) -> dict[str, Any]:
@@ -47,8 +61,7 @@ async def parse(request: Request) -> dict[str, Any]:
             f"The request's body is a JSON {type(body).__name__}; send an object.", code="invalid_json"
         )
     body = check_bounds(body)
-    if body.get("tools") or body.get("response_format"):
-        await asyncio.get_running_loop().run_in_executor(_CHECKS, check_schemas, body)
+    await _of_schemas(body, check_schemas)
     return body
 
 
