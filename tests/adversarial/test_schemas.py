@@ -39,6 +39,8 @@ Schema = dict[str, Any]
 SIGNS = [chr(number) for number in range(32, 127)]
 VOCABULARY = [*SIGNS, *(a + b for a, b in itertools.product(SIGNS, SIGNS))]
 STRING: Schema = {"type": "string"}
+HANGS_SECONDS = 120
+"""What never answers has hung by then, on the busiest machine."""
 
 
 def tokenizer() -> str:
@@ -113,7 +115,7 @@ COSTLY: dict[str, Schema] = {
 def test_what_costs_too_much_is_named_and_ended(loop: asyncio.Runner, trials: Trials, schema: Schema) -> None:
     asked = request([of(2, STRING), schema, of(3, STRING)])
     with pytest.raises(ApiError) as caught:
-        loop.run(check(trials, asked))
+        loop.run(asyncio.wait_for(check(trials, asked), HANGS_SECONDS))
     assert (caught.value.status, caught.value.code) == (400, "schema_too_costly")
     assert caught.value.param == "tools[1].function.parameters"
     assert "'tool_1'" in str(caught.value)
@@ -269,7 +271,7 @@ def test_a_process_that_dies_is_started_again(loop: asyncio.Runner, trials: Tria
         assert caught.value.status == 503
         assert (await trials.verdict(("json", large))).costly  # it was no verdict
 
-    loop.run(killed())
+    loop.run(asyncio.wait_for(killed(), HANGS_SECONDS))
 
 
 # What never gets as far as a trial.
